@@ -1,0 +1,798 @@
+"""The knowledge graph: sourced facts, and walks over them.
+
+A `KnowledgeGraph` is fixed once compiled. It is kept as columns (numpy arrays
+and string tables), so that 300,000 edges open in a fraction of a second; `Edge`
+and `Term` objects are made when someone looks at them. On disk it is a folder of
+Parquet tables with a `manifest.json` that holds releases, licences and checksums.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kgmed.errors import GraphFileError, InputError, UnknownTermError
+from kgmed.ontology import Edge, Ontology, Source, Synonym, Term
+from kgmed.ontology import Mapping as TermMapping
+
+if TYPE_CHECKING:
+    import networkx
+    import pandas
+
+__all__ = ["FORMAT_VERSION", "IS_A", "HAS_PHENOTYPE", "KnowledgeGraph", "Path"]
+
+FORMAT_VERSION = 1
+IS_A = "is_a"
+HAS_PHENOTYPE = "has_phenotype"
+
+IntArray = np.ndarray[Any, np.dtype[np.int32]]
+
+# Columns of the edge table that repeat a few strings: kept as small integers.
+_CODED = ("predicate", "frequency_term", "onset", "sex", "references", "asserted_for", "source", "evidence")
+_TABLES = ("terms", "synonyms", "edges", "mappings")
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """A walk: (edge, forward) pairs, each starting where the last one ended.
+
+    `forward` is True when the edge is walked from subject to object.
+    """
+
+    steps: tuple[tuple[Edge, bool], ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def __iter__(self) -> Iterator[tuple[Edge, bool]]:
+        return iter(self.steps)
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """The CURIEs visited, from start to end."""
+        if not self.steps:
+            return ()
+        first, forward = self.steps[0]
+        nodes = [first.subject if forward else first.object]
+        nodes += [edge.object if forward else edge.subject for edge, forward in self.steps]
+        return tuple(nodes)
+
+
+@dataclass(frozen=True)
+class _Coded:
+    """A string column: `codes[i]` indexes `values`."""
+
+    codes: IntArray
+    values: tuple[str, ...]
+
+    def __getitem__(self, row: int) -> str:
+        return self.values[self.codes[row]]
+
+    def code(self, value: str) -> int:
+        """Code of a value, or -1 when the column does not hold it."""
+        try:
+            return self.values.index(value)
+        except ValueError:
+            return -1
+
+    @staticmethod
+    def of(strings: Iterable[str]) -> _Coded:
+        index: dict[str, int] = {}
+        codes = [index.setdefault(s, len(index)) for s in strings]
+        return _Coded(np.asarray(codes, dtype=np.int32), tuple(index))
+
+    def take(self, rows: np.ndarray[Any, Any]) -> _Coded:
+        return _Coded(self.codes[rows], self.values)
+
+    def append(self, other: _Coded) -> _Coded:
+        index = {value: i for i, value in enumerate(self.values)}
+        table = np.asarray([index.setdefault(v, len(index)) for v in other.values], dtype=np.int32)
+        codes = np.concatenate([self.codes, table[other.codes]]) if len(other.codes) else self.codes
+        return _Coded(codes, tuple(index))
+
+
+@dataclass(frozen=True)
+class EdgeColumns:
+    """The edge table, sorted by subject, predicate, object, then reference.
+
+    All arrays have one row per edge. `subject` and `object` index the graph's
+    nodes; `numerator` and `denominator` are -1 and `frequency` is NaN where unknown.
+    """
+
+    subject: IntArray
+    object: IntArray
+    negated: np.ndarray[Any, np.dtype[np.bool_]]
+    numerator: IntArray
+    denominator: IntArray
+    frequency: np.ndarray[Any, np.dtype[np.float32]]
+    predicate: _Coded
+    frequency_term: _Coded
+    onset: _Coded
+    sex: _Coded
+    references: _Coded
+    asserted_for: _Coded
+    source: _Coded
+    evidence: _Coded
+
+    def __len__(self) -> int:
+        return len(self.subject)
+
+    @staticmethod
+    def of(edges: Collection[Edge], node_ids: Mapping[str, int]) -> EdgeColumns:
+        def none(value: float | None, missing: float) -> float:
+            return missing if value is None else value
+
+        return EdgeColumns(
+            subject=np.asarray([node_ids[e.subject] for e in edges], dtype=np.int32),
+            object=np.asarray([node_ids[e.object] for e in edges], dtype=np.int32),
+            negated=np.asarray([e.negated for e in edges], dtype=np.bool_),
+            numerator=np.asarray([none(e.numerator, -1) for e in edges], dtype=np.int32),
+            denominator=np.asarray([none(e.denominator, -1) for e in edges], dtype=np.int32),
+            frequency=np.asarray([none(e.frequency, np.nan) for e in edges], dtype=np.float32),
+            references=_Coded.of("|".join(e.references) for e in edges),
+            **{name: _Coded.of(getattr(e, name) for e in edges) for name in _CODED if name != "references"},
+        )
+
+    def take(self, rows: np.ndarray[Any, Any]) -> EdgeColumns:
+        return EdgeColumns(
+            **{
+                name: (column.take(rows) if isinstance(column, _Coded) else column[rows])
+                for name, column in self.__dict__.items()
+            }
+        )
+
+    def append(self, other: EdgeColumns) -> EdgeColumns:
+        return EdgeColumns(
+            **{
+                name: (
+                    column.append(getattr(other, name))
+                    if isinstance(column, _Coded)
+                    else np.concatenate([column, getattr(other, name)])
+                )
+                for name, column in self.__dict__.items()
+            }
+        )
+
+    def sorted(self) -> EdgeColumns:
+        def rank(column: _Coded) -> np.ndarray[Any, Any]:
+            order = np.argsort(np.asarray(column.values, dtype=object), kind="stable")
+            ranks = np.empty(len(order), dtype=np.int32)
+            ranks[order] = np.arange(len(order), dtype=np.int32)
+            return ranks[column.codes] if len(order) else column.codes
+
+        keys = (rank(self.references), self.object, rank(self.predicate), self.subject)
+        return self.take(np.lexsort(keys))
+
+
+class KnowledgeGraph:
+    """Terms, names, mappings and sourced edges, compiled and fixed.
+
+    Made by `KnowledgeGraph.compile(ontology)` or `KnowledgeGraph.load(folder)`.
+    """
+
+    def __init__(
+        self,
+        *,
+        terms: tuple[Term, ...],
+        edges: EdgeColumns,
+        synonyms: tuple[Synonym, ...] | None = None,
+        mappings: tuple[TermMapping, ...] | None = None,
+        sources: tuple[Source, ...] = (),
+        rules: tuple[dict[str, Any], ...] = (),
+        folder: FilePath | None = None,
+        checksum: str = "",
+    ) -> None:
+        self._terms = terms
+        self._ids = {term.curie: i for i, term in enumerate(terms)}
+        self.edge_columns = edges
+        self._synonyms_given = synonyms
+        self._mappings_given = mappings
+        self.sources = {source.id: source for source in sources}
+        self.rules = rules
+        self.folder = folder
+        self.checksum = checksum
+
+    # ------------------------------------------------------------ compiling
+
+    @classmethod
+    def compile(cls, ontology: Ontology) -> KnowledgeGraph:
+        """Compile a bundle of facts.
+
+        A term given twice keeps its first definition. Edges may name CURIEs that
+        no term defines; those become nodes of kind `other` without a name.
+
+        Raises:
+            InputError: If `is_a` runs in a circle; the message names the circle.
+        """
+        terms = {}
+        for term in ontology.terms:
+            terms.setdefault(term.curie, term)
+        for edge in ontology.edges:
+            for curie in (edge.subject, edge.object):
+                if curie not in terms:
+                    terms[curie] = Term(curie=curie, name="", kind="other", source=edge.source)
+        ids = {curie: i for i, curie in enumerate(terms)}
+        graph = cls(
+            terms=tuple(terms.values()),
+            edges=EdgeColumns.of(ontology.edges, ids).sorted(),
+            synonyms=tuple(ontology.synonyms),
+            mappings=tuple(ontology.mappings),
+            sources=tuple(ontology.sources),
+            rules=tuple(ontology.rules),
+        )
+        graph._refuse_circles()
+        return graph
+
+    def with_ontology(self, ontology: Ontology) -> KnowledgeGraph:
+        """A new graph that holds `ontology` on top of this one.
+
+        Terms of the same CURIE are overridden, edges of the same subject,
+        predicate and object replaced; everything else is added.
+
+        Raises:
+            InputError: If the result has an `is_a` circle.
+        """
+        terms = list(self._terms)
+        ids = dict(self._ids)
+        for term in ontology.terms:
+            if term.curie in ids:
+                terms[ids[term.curie]] = term
+            else:
+                ids[term.curie] = len(terms)
+                terms.append(term)
+        # A mapped identifier (OMIM for a MONDO disease) means the graph's own term.
+        edges = []
+        for edge in ontology.edges:
+            subject, object_ = (c if c in ids else (self.resolve(c) or c) for c in (edge.subject, edge.object))
+            edges.append(replace(edge, subject=subject, object=object_))
+            for curie in (subject, object_):
+                if curie not in ids:
+                    ids[curie] = len(terms)
+                    terms.append(Term(curie=curie, name="", kind="other", source=edge.source))
+        overlay = EdgeColumns.of(edges, ids)
+        base = self.edge_columns
+        replaced = {(e.subject, e.predicate, e.object) for e in edges}
+        keep = np.ones(len(base), dtype=bool)
+        for subject, predicate, object_ in replaced:
+            keep[self._rows(subject, predicate, object_)] = False
+        merged = (base.take(np.flatnonzero(keep)) if not keep.all() else base).append(overlay).sorted()
+        graph = KnowledgeGraph(
+            terms=tuple(terms),
+            edges=merged,
+            synonyms=(*self._all_synonyms, *ontology.synonyms),
+            mappings=(*self._all_mappings, *ontology.mappings),
+            sources=(*self.sources.values(), *ontology.sources),
+            rules=(*self.rules, *ontology.rules),
+        )
+        graph._refuse_circles()
+        return graph
+
+    def _refuse_circles(self) -> None:
+        import graphlib
+
+        parents: dict[int, list[int]] = {}
+        columns = self.edge_columns
+        for row in np.flatnonzero(columns.predicate.codes == columns.predicate.code(IS_A)):
+            parents.setdefault(int(columns.subject[row]), []).append(int(columns.object[row]))
+        try:
+            graphlib.TopologicalSorter(parents).prepare()
+        except graphlib.CycleError as error:
+            circle = " -> ".join(self._terms[i].curie for i in reversed(error.args[1]))
+            raise InputError(f"is_a runs in a circle: {circle}; remove one of these edges") from None
+
+    # ------------------------------------------------------------ terms
+
+    def __len__(self) -> int:
+        return len(self._terms)
+
+    def __contains__(self, curie: object) -> bool:
+        return curie in self._ids
+
+    def __repr__(self) -> str:
+        return f"<KnowledgeGraph: {len(self._terms):,} terms, {len(self.edge_columns):,} edges>"
+
+    def terms(self, kind: str | None = None) -> Iterator[Term]:
+        """All terms, or those of one kind."""
+        return (t for t in self._terms if kind is None or t.kind == kind)
+
+    def node_id(self, curie: str) -> int:
+        """Row of a term in the graph's tables (internal order, stable within a graph)."""
+        try:
+            return self._ids[curie]
+        except KeyError:
+            raise UnknownTermError(curie, self.nearest(curie)) from None
+
+    def curie(self, node: int) -> str:
+        """CURIE of a row."""
+        return self._terms[node].curie
+
+    def term(self, curie: str) -> Term:
+        """The term of a CURIE.
+
+        Raises:
+            UnknownTermError: If the graph does not hold it; the error lists the nearest.
+        """
+        return self._terms[self.node_id(curie)]
+
+    def name(self, curie: str) -> str:
+        """Preferred name, or the CURIE itself when the graph does not know it."""
+        node = self._ids.get(curie)
+        return (self._terms[node].name or curie) if node is not None else curie
+
+    def resolve(self, curie: str) -> str | None:
+        """The current CURIE of what `curie` means: itself, its replacement, or what it maps to.
+
+        None when the graph does not know it, or when it maps to more than one term.
+        """
+        seen: set[str] = set()
+        while curie not in seen:
+            seen.add(curie)
+            node = self._ids.get(curie)
+            if node is not None:
+                term = self._terms[node]
+                if not term.obsolete:
+                    return curie
+                if not term.replaced_by:
+                    return None
+                curie = term.replaced_by
+                continue
+            mapped = self.mapped(curie)
+            if len(mapped) != 1:
+                return None
+            curie = mapped[0]
+        return None
+
+    def nearest(self, text: str, limit: int = 5) -> tuple[str, ...]:
+        """CURIEs whose identifier or name is spelled most like `text`, best first."""
+        from rapidfuzz import fuzz, process, utils
+
+        choices = {t.curie: (t.curie if ":" in text else t.name) for t in self._terms if not t.obsolete}
+        found = process.extract(text, choices, scorer=fuzz.ratio, processor=utils.default_process, limit=limit)
+        return tuple(curie for _, score, curie in found if score >= 60)
+
+    # ------------------------------------------------------------ names and mappings
+
+    @cached_property
+    def _all_synonyms(self) -> tuple[Synonym, ...]:
+        if self._synonyms_given is not None:
+            return self._synonyms_given
+        table = self._read("synonyms")
+        tags = [tuple(t.split("|")) if t else () for t in table["tags"]]
+        rows = zip(table["term"], table["text"], table["scope"], tags, table["source"], strict=True)
+        curies = [t.curie for t in self._terms]
+        return tuple(
+            Synonym(term=curies[term], text=text, scope=scope, tags=tag, source=source)
+            for term, text, scope, tag, source in rows
+        )
+
+    @cached_property
+    def _all_mappings(self) -> tuple[TermMapping, ...]:
+        if self._mappings_given is not None:
+            return self._mappings_given
+        table = self._read("mappings")
+        curies = [t.curie for t in self._terms]
+        return tuple(
+            TermMapping(term=curies[term], other=other, predicate=predicate, source=source)
+            for term, other, predicate, source in zip(
+                table["term"], table["other"], table["predicate"], table["source"], strict=True
+            )
+        )
+
+    @cached_property
+    def _mapped_from(self) -> dict[str, tuple[str, ...]]:
+        """Other identifier -> terms. Built from the columns: the objects are not needed for it."""
+        out: dict[str, list[str]] = {}
+        if self._mappings_given is not None:
+            pairs: Iterable[tuple[str, str]] = ((m.other, m.term) for m in self._mappings_given)
+        else:
+            table = self._read("mappings")
+            curies = [t.curie for t in self._terms]
+            pairs = ((other, curies[term]) for other, term in zip(table["other"], table["term"], strict=True))
+        for other, term in pairs:
+            known = out.setdefault(other, [])
+            if term not in known:
+                known.append(term)
+        return {other: tuple(terms) for other, terms in out.items()}
+
+    @cached_property
+    def _mappings_of(self) -> dict[str, tuple[str, ...]]:
+        out: dict[str, list[str]] = {}
+        for other, terms in self._mapped_from.items():
+            for term in terms:
+                out.setdefault(term, []).append(other)
+        return {term: tuple(sorted(others)) for term, others in out.items()}
+
+    def synonyms(self, curie: str | None = None) -> tuple[Synonym, ...]:
+        """Synonyms of one term, or of all terms."""
+        if curie is None:
+            return self._all_synonyms
+        return tuple(s for s in self._all_synonyms if s.term == curie)
+
+    def mappings(self, curie: str) -> tuple[str, ...]:
+        """Identifiers of the same concept elsewhere, sorted."""
+        return self._mappings_of.get(curie, ())
+
+    def mapped(self, other: str) -> tuple[str, ...]:
+        """Terms of this graph that an outside identifier means."""
+        return self._mapped_from.get(other, ())
+
+    # ------------------------------------------------------------ edges
+
+    def _rows(self, subject: str | None, predicate: str | None, object_: str | None) -> np.ndarray[Any, Any]:
+        columns = self.edge_columns
+        if subject is not None:
+            node = self._ids.get(subject, -1)
+            low, high = np.searchsorted(columns.subject, [node, node + 1])
+            rows = np.arange(low, high)
+        elif object_ is not None:
+            node = self._ids.get(object_, -1)
+            low, high = np.searchsorted(self._objects_sorted, [node, node + 1])
+            rows = np.sort(self._by_object[low:high])
+        else:
+            rows = np.arange(len(columns))
+        if subject is not None and object_ is not None:
+            rows = rows[columns.object[rows] == self._ids.get(object_, -1)]
+        if predicate is not None:
+            rows = rows[columns.predicate.codes[rows] == columns.predicate.code(predicate)]
+        return rows
+
+    @cached_property
+    def _by_object(self) -> np.ndarray[Any, Any]:
+        return np.argsort(self.edge_columns.object, kind="stable")
+
+    @cached_property
+    def _objects_sorted(self) -> np.ndarray[Any, Any]:
+        return self.edge_columns.object[self._by_object]
+
+    def edge(self, row: int) -> Edge:
+        """The edge of one row of the edge table."""
+        c = self.edge_columns
+        references = c.references[row]
+        return Edge(
+            subject=self._terms[c.subject[row]].curie,
+            predicate=c.predicate[row],
+            object=self._terms[c.object[row]].curie,
+            negated=bool(c.negated[row]),
+            numerator=int(c.numerator[row]) if c.numerator[row] >= 0 else None,
+            denominator=int(c.denominator[row]) if c.denominator[row] >= 0 else None,
+            frequency=float(c.frequency[row]) if not np.isnan(c.frequency[row]) else None,
+            frequency_term=c.frequency_term[row],
+            onset=c.onset[row],
+            sex=c.sex[row],
+            references=tuple(references.split("|")) if references else (),
+            asserted_for=c.asserted_for[row],
+            source=c.source[row],
+            evidence=c.evidence[row],
+        )
+
+    def edges(
+        self, subject: str | None = None, predicate: str | None = None, object: str | None = None
+    ) -> Iterator[Edge]:
+        """Edges that fit the given parts; None fits all. An unknown CURIE fits none."""
+        return (self.edge(int(row)) for row in self._rows(subject, predicate, object))
+
+    @cached_property
+    def _parents(self) -> dict[int, list[int]]:
+        out: dict[int, list[int]] = {}
+        c = self.edge_columns
+        rows = np.flatnonzero((c.predicate.codes == c.predicate.code(IS_A)) & ~c.negated)
+        for child, parent in zip(c.subject[rows].tolist(), c.object[rows].tolist(), strict=True):
+            out.setdefault(child, []).append(parent)
+        return out
+
+    @cached_property
+    def _children(self) -> dict[int, list[int]]:
+        out: dict[int, list[int]] = {}
+        for child, parents in self._parents.items():
+            for parent in parents:
+                out.setdefault(parent, []).append(child)
+        return out
+
+    def _closure(self, curie: str, step: dict[int, list[int]]) -> frozenset[str]:
+        seen: set[int] = set()
+        stack = [self.node_id(curie)]
+        while stack:
+            for node in step.get(stack.pop(), ()):
+                if node not in seen:
+                    seen.add(node)
+                    stack.append(node)
+        return frozenset(self._terms[node].curie for node in seen)
+
+    def parents(self, curie: str) -> tuple[str, ...]:
+        """Direct `is_a` parents."""
+        return tuple(self._terms[n].curie for n in self._parents.get(self.node_id(curie), ()))
+
+    def children(self, curie: str) -> tuple[str, ...]:
+        """Direct `is_a` children."""
+        return tuple(self._terms[n].curie for n in self._children.get(self.node_id(curie), ()))
+
+    def ancestors(self, curie: str) -> frozenset[str]:
+        """All `is_a` ancestors, the term itself not included."""
+        return self._closure(curie, self._parents)
+
+    def descendants(self, curie: str) -> frozenset[str]:
+        """All `is_a` descendants, the term itself not included."""
+        return self._closure(curie, self._children)
+
+    def path(self, start: str, end: str, *, predicates: Collection[str] | None = None) -> Path | None:
+        """A shortest walk between two terms, edges taken in either direction, or None.
+
+        Negated edges are not walked. Among equally short walks the one whose nodes
+        come first in the graph is taken, so the answer is always the same.
+        """
+        source, target = self.node_id(start), self.node_id(end)
+        if source == target:
+            return Path()
+        c = self.edge_columns
+        allowed = ~c.negated
+        if predicates is not None:
+            codes = [c.predicate.code(p) for p in predicates]
+            allowed &= np.isin(c.predicate.codes, codes)
+        came: dict[int, tuple[int, bool]] = {source: (-1, True)}
+        frontier = [source]
+        while frontier and target not in came:
+            following: list[int] = []
+            for node in frontier:
+                low, high = np.searchsorted(c.subject, [node, node + 1])
+                forward = np.arange(low, high)
+                low, high = np.searchsorted(self._objects_sorted, [node, node + 1])
+                backward = self._by_object[low:high]
+                for rows, others, is_forward in ((forward, c.object, True), (backward, c.subject, False)):
+                    rows = rows[allowed[rows]]
+                    for row, other in zip(rows.tolist(), others[rows].tolist(), strict=True):
+                        if other not in came:
+                            came[other] = (row, is_forward)
+                            following.append(other)
+            frontier = following
+        if target not in came:
+            return None
+        steps: list[tuple[Edge, bool]] = []
+        node = target
+        while node != source:
+            row, is_forward = came[node]
+            steps.append((self.edge(row), is_forward))
+            node = int(c.subject[row] if is_forward else c.object[row])
+        return Path(tuple(reversed(steps)))
+
+    def is_a_path(self, descendant: str, ancestor: str) -> Path:
+        """The shortest walk up the hierarchy; empty when the two are the same.
+
+        Raises:
+            InputError: If `ancestor` is not above `descendant`.
+        """
+        start, target = self.node_id(descendant), self.node_id(ancestor)
+        came: dict[int, int] = {start: -1}
+        frontier = [start]
+        while frontier and target not in came:
+            following = []
+            for node in frontier:
+                for parent in self._parents.get(node, ()):
+                    if parent not in came:
+                        came[parent] = node
+                        following.append(parent)
+            frontier = following
+        if target not in came:
+            raise InputError(f"{ancestor} is not an ancestor of {descendant}")
+        steps = []
+        node = target
+        while node != start:
+            child = came[node]
+            rows = self._rows(self._terms[child].curie, IS_A, self._terms[node].curie)
+            steps.append((self.edge(int(rows[0])), True))
+            node = child
+        return Path(tuple(reversed(steps)))
+
+    # ------------------------------------------------------------ views
+
+    def to_networkx(self) -> networkx.MultiDiGraph:
+        """The whole graph for networkx: nodes keyed by CURIE, edges by predicate.
+
+        Node attributes: name, kind, obsolete. Edge attributes: every field of `Edge`.
+        """
+        import networkx
+
+        view = networkx.MultiDiGraph()
+        for term in self._terms:
+            view.add_node(term.curie, name=term.name, kind=term.kind, obsolete=term.obsolete)
+        fields = [f for f in Edge.__dataclass_fields__ if f not in ("subject", "object")]
+        for row in range(len(self.edge_columns)):
+            edge = self.edge(row)
+            view.add_edge(edge.subject, edge.object, **{f: getattr(edge, f) for f in fields})
+        return view
+
+    def to_frames(self) -> dict[str, pandas.DataFrame]:
+        """The tables as pandas frames: `terms`, `synonyms`, `edges`, `mappings`."""
+        import pandas
+
+        return {name: pandas.DataFrame(columns) for name, columns in self._as_columns(curies=True).items()}
+
+    # ------------------------------------------------------------ disk
+
+    def _as_columns(self, *, curies: bool = False) -> dict[str, dict[str, Any]]:
+        """The four tables as columns; nodes as row numbers, or as CURIEs."""
+
+        def node(ids: list[int]) -> Any:
+            return [self._terms[i].curie for i in ids] if curies else np.asarray(ids, dtype=np.int32)
+
+        c = self.edge_columns
+        edges: dict[str, Any] = {"subject": node(c.subject.tolist()), "object": node(c.object.tolist())}
+        for name in ("negated", "numerator", "denominator", "frequency"):
+            edges[name] = getattr(c, name)
+        for name in _CODED:
+            column = getattr(c, name)
+            edges[name] = [column.values[i] for i in column.codes.tolist()]
+        terms, synonyms, mappings = self._terms, self._all_synonyms, self._all_mappings
+        return {
+            "terms": {
+                name: [getattr(t, name) for t in terms]
+                for name in ("curie", "name", "kind", "obsolete", "replaced_by", "source")
+            },
+            "synonyms": {
+                "term": node([self._ids[s.term] for s in synonyms]),
+                "text": [s.text for s in synonyms],
+                "scope": [s.scope for s in synonyms],
+                "tags": ["|".join(s.tags) for s in synonyms],
+                "source": [s.source for s in synonyms],
+            },
+            "edges": edges,
+            "mappings": {
+                "term": node([self._ids[m.term] for m in mappings]),
+                "other": [m.other for m in mappings],
+                "predicate": [m.predicate for m in mappings],
+                "source": [m.source for m in mappings],
+            },
+        }
+
+    def save(self, folder: str | os.PathLike[str], *, extra: Mapping[str, bytes] | None = None) -> None:
+        """Write the graph as a folder of Parquet tables with a manifest.
+
+        The files are written beside the target and moved in one step each, the
+        manifest last, so an interrupted run leaves the old graph or none.
+
+        Args:
+            folder: Target folder, made when missing.
+            extra: Further files by name, whose checksums the manifest records
+                (compiled indexes).
+        """
+        import io
+
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        target = FilePath(folder)
+        target.mkdir(parents=True, exist_ok=True)
+        files: dict[str, bytes] = dict(extra or {})
+        for name, columns in self._as_columns().items():
+            buffer = io.BytesIO()
+            # Dictionary pages and zstd: a quarter of the size of plain columns.
+            pq.write_table(pa.table(columns), buffer, compression="zstd", compression_level=15)
+            files[f"{name}.parquet"] = buffer.getvalue()
+        manifest = {
+            "format_version": FORMAT_VERSION,
+            "terms": len(self._terms),
+            "edges": len(self.edge_columns),
+            "sources": [
+                {f: getattr(s, f) for f in Source.__dataclass_fields__} for s in self.sources.values()
+            ],
+            "rules": list(self.rules),
+            "files": {name: hashlib.sha256(data).hexdigest() for name, data in sorted(files.items())},
+        }
+        files["manifest.json"] = (json.dumps(manifest, indent=1, ensure_ascii=False) + "\n").encode()
+        for name, data in files.items():  # the manifest is last
+            write_atomically(target / name, data)
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str]) -> KnowledgeGraph:
+        """Open a compiled graph; every file is checked against its checksum.
+
+        Raises:
+            GraphFileError: If a file is missing, truncated, altered, or of
+                another format version; the message names it and what to do.
+        """
+        root = FilePath(folder)
+        raw = _read_checked(root / "manifest.json", None)
+        try:
+            manifest = json.loads(raw)
+            version, checksums = manifest["format_version"], manifest["files"]
+            sources = tuple(Source(**s) for s in manifest["sources"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise GraphFileError(f"{root / 'manifest.json'} is not a graph manifest ({error})") from None
+        if version != FORMAT_VERSION:
+            raise GraphFileError(
+                f"{root} has format version {version}, this kgmed reads {FORMAT_VERSION}; "
+                "build it again with `kgmed graph build`"
+            )
+        graph = cls.__new__(cls)
+        graph._checksums = checksums
+        graph.folder = root
+        terms = graph._read("terms")
+        edges = graph._read_edges()
+        graph.__init__(  # type: ignore[misc]
+            terms=tuple(map(_term, *(terms[n] for n in ("curie", "name", "kind", "obsolete", "replaced_by", "source")))),
+            edges=edges,
+            sources=sources,
+            rules=tuple(manifest.get("rules", ())),
+            folder=root,
+            checksum=hashlib.sha256(raw).hexdigest(),
+        )
+        return graph
+
+    _checksums: dict[str, str]
+
+    def file(self, name: str) -> bytes | None:
+        """A further file of the graph's folder (a compiled index), checked, or None."""
+        if self.folder is None or name not in self._checksums:
+            return None
+        return _read_checked(self.folder / name, self._checksums[name])
+
+    def _table(self, name: str) -> Any:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        assert self.folder is not None
+        path = self.folder / f"{name}.parquet"
+        data = _read_checked(path, self._checksums.get(path.name, ""))
+        try:
+            return pq.read_table(pa.BufferReader(data), use_threads=False)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise GraphFileError(f"{path} is not a Parquet table ({error})") from None
+
+    def _read(self, name: str) -> dict[str, list[Any]]:
+        table = self._table(name)
+        return {column: table.column(column).to_pylist() for column in table.column_names}
+
+    def _read_edges(self) -> EdgeColumns:
+        table = self._table("edges")
+        out: dict[str, Any] = {}
+        for name in table.column_names:
+            column = table.column(name).combine_chunks()
+            if name in _CODED:
+                coded = column.dictionary_encode()
+                out[name] = _Coded(
+                    coded.indices.to_numpy(zero_copy_only=False).astype(np.int32, copy=False),
+                    tuple(coded.dictionary.to_pylist()),
+                )
+            else:
+                out[name] = column.to_numpy(zero_copy_only=False)
+        return EdgeColumns(**out)
+
+
+def _term(curie: str, name: str, kind: Any, obsolete: bool, replaced_by: str, source: str) -> Term:
+    return Term(curie=curie, name=name, kind=kind, obsolete=obsolete, replaced_by=replaced_by, source=source)
+
+
+def _read_checked(path: FilePath, sha256: str | None) -> bytes:
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise GraphFileError(f"{path} is missing; install kgmed again or run `kgmed graph build`") from None
+    if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
+        raise GraphFileError(
+            f"{path} is truncated or was altered (checksum differs from the manifest); "
+            "install kgmed again or run `kgmed graph build`"
+        )
+    return data
+
+
+def write_atomically(path: FilePath, data: bytes) -> None:
+    """Write a file so that a reader sees the old content or the new, never a part."""
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
