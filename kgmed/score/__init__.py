@@ -1,0 +1,1 @@
+"""From a case to evidence: likelihood ratios and clinical rules."""
