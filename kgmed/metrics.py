@@ -18,6 +18,7 @@ import numpy.typing as npt
 from kgmed.errors import InputError
 
 __all__ = [
+    "MISS",
     "Agreement",
     "Interval",
     "ReliabilityBin",
