@@ -410,8 +410,8 @@ class _Reader:
             return {"then": self.term(table, "then"), "normal_excludes": self._excludes({"then"}, "")}
         self.keys(
             table,
-            _COMMON - {"note"} | {"measure", "unit"},
-            {"note", "low", "high", "ranges", "normal_excludes"},
+            _COMMON - {"note"} | {"measure"},
+            {"note", "unit", "low", "high", "ranges", "normal_excludes"},
         )
         try:
             key, convert = parse_quantity(
