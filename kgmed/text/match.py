@@ -1,0 +1,315 @@
+"""Names of the graph found in text, whatever their inflection, word order and spelling.
+
+A window of words matches a name when their content words have the same roots.
+Commas, "and" and "or" inside a window are passed over only when the words also
+stand in the order of the name. "Short and broad thumbs" gives both findings.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from kgmed.text.lexicon import Lexicon, Name, content_roots
+from kgmed.text.words import BREAK, COMMA, JOINER, NONE, PLAIN, SOFT, STOP, Words, plain, root, split
+
+__all__ = ["DictionaryTagger", "Mention"]
+
+# "Hypoplasia of the very small left thumb": this many left-out words may stand inside a mention.
+_MAX_LEFT_OUT = 5
+_DEFINED = re.compile(r"\s?\(([A-Z][A-Za-z0-9-]{1,6})(?:\)|[;,])")
+# What a name must hold to be found across a comma, "and" or "or".
+_SERIES = re.compile(r"[,/&]|\b(?:and|or)\b")
+# Link a head to what it is about: "hypoplasia of the thumb".
+_LINKS = frozenset({"of", "in", "on", "for", "to"})
+# Words that a coordination leaves out: "short [fingers] and broad fingers".
+_MAX_SHARED, _MAX_ELIDED = 3, 2
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """A name found in a text.
+
+    Attributes:
+        start, end: Character offsets, end not included.
+        term: CURIE.
+        disease: True for a disease, False for a finding.
+        score: How sure the tagger is, 0..1.
+    """
+
+    start: int
+    end: int
+    term: str
+    disease: bool = False
+    score: float = 1.0
+
+
+@dataclass(slots=True)
+class _Hit:
+    first: int
+    last: int
+    content: int
+    name: Name
+
+
+class DictionaryTagger:
+    """A tagger, `(text) -> list of Mention`, made of a lexicon."""
+
+    def __init__(self, lexicon: Lexicon) -> None:
+        self.lexicon = lexicon
+
+    def __call__(self, text: str) -> list[Mention]:
+        """Mentions in order of their start; those of one start, longest first."""
+        words = split(text)
+        roots = [root(w) for w in words.lower]
+        windows = self._windows(words, roots)
+        hits = _longest([h for h in windows if not h.name.disease])
+        hits += self._coordinated(words, roots, hits)
+        hits = _joined(hits, _longest([h for h in windows if h.name.disease]))
+        found = {
+            (words.starts[h.first], words.ends[h.last], h.name.term): Mention(
+                words.starts[h.first], words.ends[h.last], h.name.term, h.name.disease
+            )
+            for h in hits
+        }
+        for mention in self._acronyms(text, words, list(found.values())):
+            found.setdefault((mention.start, mention.end, mention.term), mention)
+        return sorted(found.values(), key=lambda m: (m.start, -m.end, m.term))
+
+    # ------------------------------------------------------------ contiguous names
+
+    def _windows(self, words: Words, roots: list[str]) -> list[_Hit]:
+        lexicon, kinds, gaps = self.lexicon, words.kinds, words.gaps
+        vocabulary, names = lexicon.vocabulary, lexicon.names
+        hits = []
+        for first in range(len(words)):
+            if kinds[first] in (STOP, JOINER) or roots[first] not in vocabulary:
+                continue
+            content: list[str] = []
+            used: list[int] = []
+            softless: list[str] = []
+            left_out = 0
+            in_order_only = False
+            for last in range(first, len(words)):
+                if last > first:
+                    if gaps[last] == BREAK:
+                        break
+                    in_order_only |= gaps[last] == COMMA
+                kind = kinds[last]
+                if kind in (STOP, JOINER):
+                    in_order_only |= kind == JOINER
+                    left_out += 1
+                    if left_out > _MAX_LEFT_OUT:
+                        break
+                    continue
+                if roots[last] in vocabulary:
+                    content.append(roots[last])
+                    used.append(last)
+                elif kind != SOFT:
+                    break
+                if kind == SOFT:
+                    left_out += 1
+                else:
+                    softless.append(roots[last])
+                if len(content) > lexicon.longest:
+                    break
+                if kind == SOFT and last > first:
+                    candidates = names.get(" ".join(sorted(content)))
+                    if candidates is None:
+                        continue
+                else:
+                    candidates = names.get(" ".join(sorted(content)))
+                    if candidates is None and len(softless) < len(content) and kinds[first] != SOFT:
+                        candidates = names.get(" ".join(sorted(softless)))
+                if candidates is None:
+                    continue
+                for disease in (False, True):
+                    name = _best(candidates, words, used, in_order_only, disease)
+                    if name is not None:
+                        hits.append(_Hit(first, last, len(content), name))
+        return hits
+
+    # ------------------------------------------------------------ coordination
+
+    def _coordinated(self, words: Words, roots: list[str], hits: list[_Hit]) -> list[_Hit]:
+        """`A and B N` holds `A N` beside `B N`; `N of A and B` holds `N of B` beside `N of A`."""
+        out: list[_Hit] = []
+        taken = {(h.first, h.last) for h in hits}
+        for joint in range(1, len(words) - 1):
+            if words.kinds[joint] != JOINER or words.gaps[joint] == BREAK or words.gaps[joint + 1] == BREAK:
+                continue
+            for hit in (*self._shared_end(words, roots, joint), *self._shared_start(words, roots, joint)):
+                known = any(
+                    h.first <= hit.last and hit.first <= h.last and h.name.term == hit.name.term for h in hits
+                )
+                if (hit.first, hit.last) not in taken and not known:
+                    taken.add((hit.first, hit.last))
+                    out.append(hit)
+        return out
+
+    def _shared_end(self, words: Words, roots: list[str], joint: int) -> list[_Hit]:
+        """`A1, A2 and B N`: each A with N. N is up to three words, B one or two."""
+        right = _run(words, joint + 1)
+        items = _items(words, joint)
+        for elided in range(1, min(_MAX_ELIDED, len(right) - 1) + 1):
+            for shared in range(min(_MAX_SHARED, len(right) - elided), 0, -1):
+                noun = right[elided : elided + shared]
+                found = []
+                for item in items:
+                    for size in range(min(_MAX_ELIDED, len(item)), 0, -1):
+                        hit = self._lookup(words, roots, item[-size:] + noun)
+                        if hit is not None:
+                            found.append(hit)
+                            break
+                if found:
+                    return found
+        return []
+
+    def _shared_start(self, words: Words, roots: list[str], joint: int) -> list[_Hit]:
+        """`N of A and B`: N with B. N is up to three words, A and B one or two."""
+        left: list[int] = []
+        link = False
+        for at in range(joint - 1, -1, -1):
+            if words.kinds[at] == PLAIN:
+                left.insert(0, at)
+                if link and len(left) > _MAX_ELIDED + _MAX_SHARED:
+                    break
+            elif words.lower[at] in _LINKS and left:
+                link = True
+                break
+            if words.gaps[at] == BREAK:
+                break
+        if not link or len(left) > _MAX_ELIDED:
+            return []
+        of = at
+        noun: list[int] = []
+        while of > 0 and words.gaps[of] == NONE and len(noun) < _MAX_SHARED and words.kinds[of - 1] == PLAIN:
+            of -= 1
+            noun.insert(0, of)
+        after = joint + 1
+        while after < len(words) and words.kinds[after] == STOP and words.gaps[after] == NONE:
+            after += 1
+        right = _run(words, after)
+        for begin in range(len(noun)):
+            for size in range(min(_MAX_ELIDED, len(right)), 0, -1):
+                hit = self._lookup(words, roots, noun[begin:] + right[:size])
+                if hit is not None:
+                    return [hit]
+        return []
+
+    def _lookup(self, words: Words, roots: list[str], used: list[int]) -> _Hit | None:
+        candidates = self.lexicon.names.get(" ".join(sorted(roots[i] for i in used)))
+        name = _best(candidates, words, used, False, False) if candidates else None
+        return None if name is None else _Hit(used[0], used[-1], len(used), name)
+
+    # ------------------------------------------------------------ acronyms
+
+    def _acronyms(self, text: str, words: Words, mentions: list[Mention]) -> list[Mention]:
+        """Acronyms of the lexicon, and those that the text itself defines: `long name (LN)`."""
+        known = dict(self.lexicon.acronyms)
+        for mention in mentions:
+            match = _DEFINED.match(text, mention.end)
+            if match and _abbreviates(match.group(1), text[mention.start : mention.end]):
+                known[match.group(1)] = Name(mention.term, mention.disease, 0, "")
+        covered = {i for m in mentions for i in range(m.start, m.end)}
+        out = []
+        for start, end in zip(words.starts, words.ends, strict=True):
+            name = known.get(text[start:end])
+            if name is not None and start not in covered:
+                out.append(Mention(start, end, name.term, name.disease))
+        return out
+
+
+def _abbreviates(short: str, long: str) -> bool:
+    """Whether the letters of `short` stand in `long` in order, the first one first.
+
+    The test of Schwartz and Hearst, PSB 2003, in its simplest form.
+    """
+    letters = iter(long.lower())
+    return long[:1].lower() == short[0].lower() and all(
+        c in letters for c in short.lower().rstrip("s") if c.isalnum()
+    )
+
+
+def _best(
+    candidates: list[Name], words: Words, used: list[int], in_order_only: bool, disease: bool
+) -> Name | None:
+    """The finding (or disease) whose name fits the words best: same inflection, then better rank."""
+    candidates = [n for n in candidates if n.disease == disease]
+    if in_order_only:
+        roots = [root(words.lower[i]) for i in used]
+        candidates = [
+            n for n in candidates if any(_SERIES.search(v) and content_roots(v) == roots for v in n.variants)
+        ]
+    if len(candidates) < 2:
+        return candidates[0] if candidates else None
+    forms = {plain(words.lower[i]) for i in used}
+
+    def fit(name: Name) -> tuple[bool, int, int, str]:
+        shared = max(len(forms & {plain(w) for w in split(v).lower}) for v in name.variants)
+        return (name.rank > 2, -shared, name.rank, name.term)
+
+    return min(candidates, key=fit)
+
+
+def _run(words: Words, first: int) -> list[int]:
+    """Meaningful words from a place on that nothing but blanks and hyphens parts."""
+    run: list[int] = []
+    for at in range(first, len(words)):
+        if words.kinds[at] != PLAIN or (at > first and words.gaps[at] != NONE):
+            break
+        run.append(at)
+    return run
+
+
+def _items(words: Words, joint: int) -> list[list[int]]:
+    """The members of a series that ends with the joiner, nearest first: `a b, c, and` -> [c], [a, b]."""
+    items: list[list[int]] = [[]]
+    for at in range(joint - 1, -1, -1):
+        if words.kinds[at] != PLAIN:
+            break
+        # A comma right before the joiner parts no members.
+        if at < joint - 1 and words.gaps[at + 1] == COMMA:
+            items.append([])
+        items[-1].insert(0, at)
+        if words.gaps[at] == BREAK:
+            break
+    if words.gaps[joint] == COMMA and len(items) == 1:
+        return []
+    # Only the first member of a series may have words before it that are not its own.
+    return [
+        item for i, item in enumerate(items) if item and (len(item) <= _MAX_ELIDED or i == len(items) - 1)
+    ]
+
+
+def _longest(hits: list[_Hit]) -> list[_Hit]:
+    """Those that overlap no longer one (content words, then fewer words in all, then the first)."""
+    taken: set[int] = set()
+    out = []
+    order = sorted(hits, key=lambda h: (-h.content, h.last - h.first, h.first, h.name.term))
+    for hit in order:
+        if taken.isdisjoint(range(hit.first, hit.last + 1)):
+            taken.update(range(hit.first, hit.last + 1))
+            out.append(hit)
+    return out
+
+
+def _joined(findings: list[_Hit], diseases: list[_Hit]) -> list[_Hit]:
+    """Findings and diseases that may stand beside each other.
+
+    A disease is left out where a finding covers it: a finding wins a tie. A finding
+    inside a longer disease stays when it ends the name, because then it is its head:
+    sickle cell anemia is an anemia, but fragile X syndrome with its X is no finding.
+    """
+    kept = [d for d in diseases if not any(f.first <= d.first and d.last <= f.last for f in findings)]
+
+    def loses(finding: _Hit) -> bool:
+        return any(
+            d.first <= finding.last
+            and finding.first <= d.last
+            and d.content > finding.content
+            and d.last != finding.last
+            for d in kept
+        )
+
+    return findings + kept

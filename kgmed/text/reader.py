@@ -1,0 +1,190 @@
+"""A note to findings, diseases, measurements, age and sex."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from kgmed.errors import InputError, RecordError
+from kgmed.graph import KnowledgeGraph
+from kgmed.record import Context as When
+from kgmed.record import Finding, Issue, KnownDisease, Measurement, Sex
+from kgmed.text.context import Assertion, Context, Section, sections
+from kgmed.text.lexicon import LEXICON_FILE, compile_lexicon, load_lexicon
+from kgmed.text.match import DictionaryTagger, Mention
+from kgmed.text.person import Onset, read_onsets, read_person
+from kgmed.text.values import read_values
+from kgmed.text.words import read_list
+
+__all__ = ["MAX_CHARACTERS", "Tagger", "TextReader", "TextReading"]
+
+Tagger = Callable[[str], Iterable[Mention]]
+"""What finds mentions in a text; `DictionaryTagger` is one."""
+
+MAX_CHARACTERS = 1_000_000
+"""A longer text is no note: a book has about this many characters."""
+
+# "Possible" and its like: even odds. No source gives a number for the words doctors use.
+_UNCERTAIN = 0.5
+_NO_FINDINGS = frozenset({"medications", "allergies"})
+_SECTION_CONTEXT: dict[str, When] = {"family_history": "family", "past_history": "historical"}
+# Control characters that text has; more than one in a hundred of the others is a binary file.
+_TEXT_CONTROLS = frozenset("\t\n\r\f\v\x1c\x1d\x1e\x85")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TextReading:
+    """What a text says.
+
+    Attributes:
+        findings: In order of their place, each with span, context and certainty.
+        diseases: Diseases that the text names.
+        measurements: Vital signs and laboratory values in canonical units.
+        age_days: Age of the patient in days, or None.
+        sex: `FEMALE`, `MALE` or `UNKNOWN`.
+        sections: The sections of the note; they cover the text.
+        issues: What could not be used; field `text[a:b]` gives the place.
+    """
+
+    findings: tuple[Finding, ...] = ()
+    diseases: tuple[KnownDisease, ...] = ()
+    measurements: tuple[Measurement, ...] = ()
+    age_days: float | None = None
+    sex: Sex = "UNKNOWN"
+    sections: tuple[Section, ...] = ()
+    issues: tuple[Issue, ...] = ()
+
+
+class TextReader:
+    """Reads notes with the names of a graph.
+
+    Args:
+        graph: Its findings and diseases are looked for. The lexicon that was stored
+            with it (`compile_lexicon`) is used; without one it is compiled now, which
+            takes some seconds for the default graph.
+        tagger: Finds the mentions; the dictionary of the graph when None.
+    """
+
+    def __init__(self, graph: KnowledgeGraph, *, tagger: Tagger | None = None) -> None:
+        self.graph = graph
+        if tagger is None:
+            tagger = DictionaryTagger(load_lexicon(graph.file(LEXICON_FILE) or compile_lexicon(graph)))
+        self.tagger: Tagger = tagger
+
+    def read(self, text: str, *, record_id: str = "") -> TextReading:
+        """Read one note.
+
+        Raises:
+            InputError: If `text` is no string.
+            RecordError: If it is binary, or longer than `MAX_CHARACTERS`.
+        """
+        _refuse(text, record_id)
+        parts = sections(text)
+        context = Context(text)
+        person = read_person(text)
+        onsets = read_onsets(text)
+        values, issues = read_values(text, record_id=record_id)
+        findings = []
+        diseases = []
+        for mention in self.tagger(text):
+            part = next((p for p in reversed(parts) if p.start <= mention.start), None)
+            kind = part.kind if part else ""
+            if kind in _NO_FINDINGS or (part is not None and part.heading and mention.start < part.start):
+                continue
+            said = context.assertion(mention.start, mention.end)
+            when = _when(said, kind)
+            span = (mention.start, mention.end)
+            field = f"text[{mention.start}:{mention.end}]"
+            if mention.disease:
+                diseases.append(
+                    KnownDisease(
+                        term=mention.term,
+                        name=self.graph.name(mention.term),
+                        excluded=said.negated,
+                        context=when,
+                        span=span,
+                        field=field,
+                    )
+                )
+                continue
+            onset = None
+            if not said.negated and when in ("current", "historical"):
+                onset = _onset(onsets, mention, context, person.age_days)
+            findings.append(
+                Finding(
+                    term=mention.term,
+                    excluded=said.negated,
+                    onset_days=onset,
+                    span=span,
+                    certainty=mention.score * (_UNCERTAIN if said.uncertain else 1.0),
+                    severity=_severity(text, mention.start),
+                    context=when,
+                    origin="text",
+                    field=field,
+                )
+            )
+        return TextReading(
+            findings=tuple(findings),
+            diseases=tuple(diseases),
+            measurements=tuple(values),
+            age_days=person.age_days,
+            sex=person.sex,
+            sections=parts,
+            issues=tuple(issues),
+        )
+
+
+def _refuse(text: object, record_id: str) -> None:
+    if not isinstance(text, str):
+        raise InputError(f"a note must be a string, not {type(text).__name__}; decode it first")
+    if len(text) > MAX_CHARACTERS:
+        raise RecordError(
+            f"{len(text):,} characters are more than a note may have ({MAX_CHARACTERS:,}); give one note at a time",
+            record_id=record_id,
+            field="text",
+        )
+    nul = text.find("\0")
+    if nul >= 0:
+        raise RecordError(
+            f"NUL character at offset {nul}: this is a binary file, or text in another encoding; decode it first",
+            record_id=record_id,
+            field="text",
+        )
+    strange = sum(
+        1 for c in text if (c < " " or "\x7f" <= c < "\xa0" or c == "\ufffd") and c not in _TEXT_CONTROLS
+    )
+    if strange * 100 > len(text) and strange > 1:
+        raise RecordError(
+            f"{strange} of {len(text):,} characters are control or replacement characters: "
+            "this is a binary file, or text in another encoding; decode it first",
+            record_id=record_id,
+            field="text",
+        )
+
+
+def _when(said: Assertion, section: str) -> When:
+    if said.family:
+        return "family"
+    if section in _SECTION_CONTEXT:
+        return _SECTION_CONTEXT[section]
+    if said.hypothetical:
+        return "hypothetical"
+    # "No history of seizures": that they never were holds now too.
+    return "historical" if said.historical and not said.negated else "current"
+
+
+def _onset(onsets: list[Onset], mention: Mention, context: Context, age_days: float | None) -> float | None:
+    """The age that the nearest phrase of the sentence gives, in days since birth."""
+    sentence = context.sentence(mention.start)
+    near = [o for o in onsets if context.sentence(o.start) == sentence]
+    if not near:
+        return None
+    onset = min(near, key=lambda o: (max(o.start - mention.end, mention.start - o.end, 0), o.start))
+    if not onset.ago:
+        return onset.days
+    return None if age_days is None or onset.days > age_days else age_days - onset.days
+
+
+def _severity(text: str, start: int) -> str | None:
+    words = text[max(0, start - 20) : start].split()
+    return read_list("words")["severity"].get(words[-1].lower()) if words else None

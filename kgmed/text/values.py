@@ -1,0 +1,167 @@
+"""Vital signs and laboratory values in text, by the table of `kgmed.measure`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cache
+
+from kgmed.measure import Analyte, analytes, canonical, named, ucum
+from kgmed.record import Issue, Measurement
+
+__all__ = ["read_values"]
+
+_WORD = re.compile(r"[^\W_]+")
+# What may stand between a name and its number.
+_BETWEEN = re.compile(
+    r"[+-]?(?:\s*\([A-Za-z][A-Za-z0-9 ,-]{0,20}\))?"
+    r"(?:\s*(?:[:=~,≈]|(?:level|levels|count|value|concentration|reading|score|was|is|were|are|of|at|to|today|"
+    r"approximately|about|around|only|elevated|increased|raised|decreased|reduced|low|high|markedly|mildly|"
+    r"measured|noted|found to be|came back|normal|up|down|on admission|on room air|initially|oral|rectal|"
+    r"total|index|then)\b)){0,6}\s*"
+)
+_NUMBER = re.compile(
+    r"(?P<sign>[<>≤≥])?\s*(?P<number>-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?)(?![\d/.]*\d|-?[A-Za-z]?-?year)"
+)
+_PRESSURE = re.compile(
+    r"\b(?:BP|[Bb]lood pressure)\b(?:\s*\([A-Za-z ,]{1,20}\))?(?:\s*(?:[:=,]|(?:was|is|of|at|measured|reading)\b)){0,4}\s*"
+    r"(?P<high>\d{2,3})\s*/\s*(?P<low>\d{2,3})(?!\d|/)(?:\s*mm\s?Hg)?"
+)
+_RANGE = re.compile(
+    r"\s*[(\[]\s*(?:(?:normal|reference|ref|nl|n|range|interval|values?)\b[.:,= ]*)*"
+    r"(?P<low>\d+(?:\.\d+)?)\s*(?:-|–|to)\s*(?P<high>\d+(?:\.\d+)?)[^()\[\]\n]{0,15}[)\]]",
+    re.IGNORECASE,
+)
+# After a bare number these make it something else: "weight loss of 5 months".
+_NOT_A_VALUE = re.compile(
+    r"\s*-?\s*(?:(?:day|week|month|year|hour|minute|hr|yr|wk|time|episode|percentile|sd)s?\b|(?:-|–|to)\s?\d|(?:st|nd|rd|th)\b|/\d)",
+    re.IGNORECASE,
+)
+_LONGEST_UNIT = 26
+# As short as this, a name is only read in the capitals that chemists and charts use.
+_SHORT = 3
+_CAPITALS = frozenset(
+    {"Na", "Cl", "Ca", "Mg", "Cr", "Hb", "Hgb", "Hct", "Wt", "Ht", "Plt", "Alb", "pH", "Temp"}
+)
+
+
+@cache
+def _first_words() -> dict[str, tuple[str, ...]]:
+    """Names by their first word, longest first."""
+    out: dict[str, set[str]] = {}
+    for analyte in analytes().values():
+        for name in analyte.names:
+            match = _WORD.match(name)
+            if match:
+                out.setdefault(match.group(), set()).add(name)
+    return {first: tuple(sorted(names, key=lambda n: (-len(n), n))) for first, names in out.items()}
+
+
+def read_values(text: str, *, record_id: str = "") -> tuple[list[Measurement], list[Issue]]:
+    """Measurements of a text in canonical units, in order, and what could not be used."""
+    found: list[Measurement] = []
+    issues: list[Issue] = []
+
+    def take(measurement: Measurement) -> None:
+        result = canonical(measurement, record_id=record_id)
+        if isinstance(result, Issue):
+            issues.append(result)
+        else:
+            found.append(result)
+
+    taken = 0
+    pressures = list(_PRESSURE.finditer(text))
+    for match in pressures:
+        for code, group in (("LOINC:8480-6", "high"), ("LOINC:8462-4", "low")):
+            span = match.span()
+            take(
+                Measurement(
+                    code=code,
+                    value=float(match[group]),
+                    unit="mm[Hg]",
+                    span=span,
+                    field=f"text[{span[0]}:{span[1]}]",
+                )
+            )
+    inside = {i for m in pressures for i in range(*m.span())}
+    lower = text.lower()
+    # Lower case can be longer than the text in a few scripts; offsets must hold.
+    lower = (
+        lower if len(lower) == len(text) else "".join(c.lower() if len(c.lower()) == 1 else c for c in text)
+    )
+    for word in _WORD.finditer(lower):
+        start = word.start()
+        if start < taken or start in inside:
+            continue
+        for name in _first_words().get(word.group(), ()):
+            end = start + len(name)
+            if not lower.startswith(name, start) or (lower[end : end + 1].isalnum()):
+                continue
+            if len(name) <= _SHORT and not _in_capitals(text[start:end]):
+                continue
+            measurement = _value(text, name, start, end)
+            if measurement is not None:
+                assert measurement.span is not None
+                taken = measurement.span[1]
+                take(measurement)
+                break
+    found.sort(key=lambda m: (m.span or (0, 0), m.code))
+    return found, issues
+
+
+def _in_capitals(word: str) -> bool:
+    return word.isupper() or word in _CAPITALS
+
+
+def _value(text: str, name: str, start: int, end: int) -> Measurement | None:
+    between = _BETWEEN.match(text, end)
+    assert between is not None
+    number = _NUMBER.match(text, between.end())
+    if number is None or number["sign"] in ("<", "≤") or "\n\n" in text[end : number.end()]:
+        return None
+    after = number.end()
+    candidates = named(name)
+    unit, past = _unit(text, after, candidates)
+    if not unit and _NOT_A_VALUE.match(text, after):
+        return None
+    limits = _RANGE.match(text, past)
+    low, high = (float(limits["low"]), float(limits["high"])) if limits else (None, None)
+    span = (start, limits.end() if limits else past)
+    return Measurement(
+        name=name,
+        value=float(number["number"].replace(",", "")),
+        unit=unit,
+        low=low,
+        high=high,
+        span=span,
+        field=f"text[{span[0]}:{span[1]}]",
+    )
+
+
+def _unit(text: str, start: int, candidates: tuple[Analyte, ...]) -> tuple[str, int]:
+    """The unit after a number and where it ends; "" when none stands there.
+
+    The longest spelling that fits the quantity is taken; failing that, one that the
+    table knows for another quantity, provided it looks like a unit (`kg/m2`, not `in`).
+    """
+    begin = start
+    while begin < len(text) and text[begin] in " \u00a0-" and begin - start < 2:
+        begin += 1
+    known: tuple[str, int] = ("", start)
+    for end in _ends(text, begin):
+        unit = ucum(text[begin:end])
+        if unit is None:
+            continue
+        if any(unit in a.convert for a in candidates):
+            return unit, end
+        if not known[0] and ("/" in unit or "[" in unit):
+            known = (unit, end)
+    return known
+
+
+def _ends(text: str, begin: int) -> Iterator[int]:
+    for end in range(min(begin + _LONGEST_UNIT, len(text)), begin, -1):
+        following = text[end : end + 1]
+        last = text[end - 1]
+        if not last.isspace() and not (last.isalnum() and following.isalnum()) and following != "/":
+            yield end
