@@ -77,16 +77,23 @@ class Item:
 
     def tell(self, facts: Facts) -> tuple[bool | None, float, float, float, tuple[Finding, ...]]:
         """(met, its points, fewest and most that it can add, what it rests on)."""
+        if len(self.levels) == 1:
+            ((condition, points),) = self.levels
+            truth = condition.test(facts)
+            if truth:
+                return True, points, points, points, condition.support(facts)
+            if truth is None:
+                return None, points, min(0.0, points), max(0.0, points), ()
+            return False, points, 0.0, 0.0, ()
         possible: list[float] = []
         for condition, points in self.levels:
             truth = condition.test(facts)
+            if truth and not possible:
+                return points != 0, points, points, points, condition.support(facts)
+            if truth is not False:
+                possible.append(points)
             if truth:
-                if not possible:
-                    return points != 0, points, points, points, condition.support(facts)
-                possible.append(points)
                 break
-            if truth is None:
-                possible.append(points)
         else:
             possible.append(0.0)
         if len(set(possible)) == 1:
