@@ -11,13 +11,12 @@ import re
 from dataclasses import dataclass
 
 from kgmed.text.lexicon import Lexicon, Name, content_roots
-from kgmed.text.words import BREAK, COMMA, JOINER, NONE, PLAIN, SOFT, STOP, Words, plain, root, split
+from kgmed.text.words import BREAK, COMMA, JOINER, NONE, PLAIN, SOFT, STOP, Words, plain, root, same_noun, split
 
 __all__ = ["DictionaryTagger", "Mention"]
 
 # "Hypoplasia of the very small left thumb": this many left-out words may stand inside a mention.
 _MAX_LEFT_OUT = 5
-_DEFINED = re.compile(r"\s?\(([A-Z][A-Za-z0-9-]{1,6})(?:\)|[;,])")
 # What a name must hold to be found across a comma, "and" or "or".
 _SERIES = re.compile(r"[,/&]|\b(?:and|or)\b")
 # Link a head to what it is about: "hypoplasia of the thumb".
@@ -205,12 +204,7 @@ class DictionaryTagger:
     # ------------------------------------------------------------ acronyms
 
     def _acronyms(self, text: str, words: Words, mentions: list[Mention]) -> list[Mention]:
-        """Acronyms of the lexicon, and those that the text itself defines: `long name (LN)`."""
-        known = dict(self.lexicon.acronyms)
-        for mention in mentions:
-            match = _DEFINED.match(text, mention.end)
-            if match and _abbreviates(match.group(1), text[mention.start : mention.end]):
-                known[match.group(1)] = Name(mention.term, mention.disease, 0, "")
+        known = self.lexicon.acronyms
         covered = {i for m in mentions for i in range(m.start, m.end)}
         out = []
         for start, end in zip(words.starts, words.ends, strict=True):
@@ -220,22 +214,17 @@ class DictionaryTagger:
         return out
 
 
-def _abbreviates(short: str, long: str) -> bool:
-    """Whether the letters of `short` stand in `long` in order, the first one first.
-
-    The test of Schwartz and Hearst, PSB 2003, in its simplest form.
-    """
-    letters = iter(long.lower())
-    return long[:1].lower() == short[0].lower() and all(
-        c in letters for c in short.lower().rstrip("s") if c.isalnum()
-    )
-
-
 def _best(
     candidates: list[Name], words: Words, used: list[int], in_order_only: bool, disease: bool
 ) -> Name | None:
     """The finding (or disease) whose name fits the words best: same inflection, then better rank."""
     candidates = [n for n in candidates if n.disease == disease]
+    if len(used) == 1:
+        # One word alone must be the noun itself: "bleeding" is a finding, "bled" a verb.
+        word = words.lower[used[0]]
+        candidates = [
+            n for n in candidates if any(same_noun(word, w) for v in n.variants for w in split(v).lower)
+        ]
     if in_order_only:
         roots = [root(words.lower[i]) for i in used]
         candidates = [

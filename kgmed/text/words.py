@@ -28,6 +28,7 @@ __all__ = [
     "plain",
     "read_list",
     "root",
+    "same_noun",
     "split",
 ]
 
@@ -46,6 +47,18 @@ _SUFFIXES = (
     (re.compile(r"istic$"), "ism"),
     (re.compile(r"eptic$"), "epsy"),
     (re.compile(r"mata$"), "ma"),
+)
+_PLURALS = (
+    (re.compile(r"mata$"), "ma"),
+    (re.compile(r"ies$"), "y"),
+    (re.compile(r"ses$"), "sis"),
+    (re.compile(r"(?<=[xh])es$"), ""),
+    (re.compile(r"(?<![sui])s$"), ""),
+)
+# Prefixes that are written with and without a hyphen.
+_PREFIXES = frozenset(
+    "pre post sub supra infra hyper hypo micro macro inter intra peri para poly oligo hemi semi multi anti retro "
+    "brachy dys pan epi ante extra trans re".split()
 )
 # A stem must keep this many letters when a further ending is taken off.
 _SHORTEST_ROOT = 4
@@ -128,6 +141,28 @@ def root(word: str) -> str:
     return _lists()[2].get(form, form)
 
 
+@lru_cache(maxsize=65536)
+def same_noun(word: str, other: str) -> bool:
+    """Whether two words are one noun, or an adjective in -ic and its noun in -ia or -y.
+
+    >>> same_noun("tumours", "tumor"), same_noun("ataxic", "ataxia"), same_noun("bruised", "bruise")
+    (True, True, False)
+    """
+    if _singular(word) == _singular(other):
+        return True
+    return word.endswith("ic") and other.endswith(("ia", "y")) and plain(word) == plain(other)
+
+
+def _singular(word: str) -> str:
+    word = word.lower()
+    word = _spell(_lists()[1].get(word, word))
+    for pattern, replacement in _PLURALS:
+        singular, count = pattern.subn(replacement, word)
+        if count:
+            return singular
+    return word
+
+
 @dataclass(frozen=True, slots=True)
 class Words:
     """The words of a text, as columns of equal length.
@@ -169,6 +204,11 @@ def split(text: str) -> Words:
         words.lower.append(lower)
         words.kinds.append(kinds_of.get(lower, PLAIN))
         between = text[last:start]
+        if between == "-" and words.lower[-1] in _PREFIXES and lower.isalpha() and len(lower) > 3:
+            words.lower[-1] += lower
+            words.ends[-1] = last = end
+            words.kinds[-1] = PLAIN
+            continue
         if between in (" ", "-", ""):
             gap = NONE
         elif _HARD.search(text, last, start + 1):
