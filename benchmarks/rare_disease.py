@@ -321,7 +321,7 @@ def measure_accuracy(
     ablation(report, answers, inside, name)
     by_findings(report, answers, cases, inside, name)
     for protocol in (AS_PUBLISHED, OWN_REMOVED):
-        calibration(report, answers[protocol, "kgmed"], protocol, name)
+        calibration(report, answers[protocol, "kgmed"], protocol, name, inside)
     return {protocol: answers[protocol, "kgmed"] for protocol in (AS_PUBLISHED, OWN_REMOVED)}
 
 
@@ -377,9 +377,13 @@ def by_findings(
     report.table(("findings", "protocol", "cases", "top-1", "top-3", "top-10", "MRR"), lines)
 
 
-def calibration(report: Report, given: Answers, protocol: str, name: str) -> None:
-    """Is the posttest probability of the first diagnosis what it says? Over all cases."""
+def calibration(report: Report, given: Answers, protocol: str, name: str, inside: Sequence[int]) -> None:
+    """Is the posttest probability of the first diagnosis what it says? The table is over all cases."""
     n = len(given.ranks)
+    if inside:
+        pairs = [(given.top1_posttest[i], given.top1_right[i]) for i in inside]
+        known = metrics.expected_calibration_error(*zip(*pairs, strict=True))
+        report.add(f"{name}/annotated", protocol, "kgmed", "ece", known, len(inside))
     error = metrics.expected_calibration_error(given.top1_posttest, given.top1_right)
     brier = metrics.brier_score(given.top1_posttest, given.top1_right)
     report.add(f"{name}/all", protocol, "kgmed", "ece", error, n)

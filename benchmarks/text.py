@@ -128,7 +128,9 @@ def plain_dictionary(graph: KnowledgeGraph) -> System:
 
 def obographs(graph: KnowledgeGraph) -> dict[str, Any]:
     """The findings of a graph as an OBO Graphs document, for peers that read nothing else."""
-    iri = {t.curie: "http://purl.obolibrary.org/obo/" + t.curie.replace(":", "_") for t in graph.terms("finding")}
+    iri = {
+        t.curie: "http://purl.obolibrary.org/obo/" + t.curie.replace(":", "_") for t in graph.terms("finding")
+    }
     synonyms: dict[str, list[Row]] = {}
     for s in graph.synonyms():
         if s.term in iri:
@@ -154,7 +156,9 @@ def fenominal_system(graph: KnowledgeGraph, data: Path) -> System:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "hp.json"
         given = sorted(data.glob("knowledge/hpo/hp*.json.gz"))
-        path.write_bytes(gzip.decompress(given[-1].read_bytes()) if given else json.dumps(obographs(graph)).encode())
+        path.write_bytes(
+            gzip.decompress(given[-1].read_bytes()) if given else json.dumps(obographs(graph)).encode()
+        )
         miner = fenominal.Fenominal(str(path))
 
     def system(text: str) -> Mentions:
@@ -179,7 +183,9 @@ def negspacy_nlp() -> Any:
 
     nlp = spacy.blank("en")
     nlp.add_pipe("sentencizer")
-    nlp.add_pipe("negex", config={"ent_types": ["MENTION"], "neg_termset": termset("en_clinical").get_patterns()})
+    nlp.add_pipe(
+        "negex", config={"ent_types": ["MENTION"], "neg_termset": termset("en_clinical").get_patterns()}
+    )
     return nlp
 
 
@@ -240,7 +246,10 @@ def main() -> None:
     rows: list[Row] = []
 
     def report(name: str, protocol: str, system: str, values: dict[str, float], n: int) -> None:
-        rows.extend({"set": name, "protocol": protocol, "system": system, "metric": m, "value": v, "n": n} for m, v in values.items())
+        rows.extend(
+            {"set": name, "protocol": protocol, "system": system, "metric": m, "value": v, "n": n}
+            for m, v in values.items()
+        )
         print(f"{name:14} {system:12} " + "  ".join(f"{m} {v:.3f}" for m, v in values.items()), flush=True)
 
     began = time.perf_counter()
@@ -300,7 +309,9 @@ def main() -> None:
         speed["negspacy"] = milliseconds(assert_all)
     for label, value in speed.items():
         # fenominal only finds terms, negspacy only negates given mentions; kgmed reads the whole note.
-        report("note_300_words", "speed", label, {"ms": value, "ratio_to_kgmed": value / speed["kgmed"]}, REPEATS)
+        report(
+            "note_300_words", "speed", label, {"ms": value, "ratio_to_kgmed": value / speed["kgmed"]}, REPEATS
+        )
     if arguments.json:
         write_atomically(arguments.json, json.dumps(rows, indent=1).encode())
 
