@@ -531,6 +531,30 @@ class NoneOf(Condition):
 
 
 @dataclass(frozen=True, slots=True)
+class Either(Condition):
+    """Several ways to observe one thing: met when one is met, and told by the ones that are known."""
+
+    of: tuple[Condition, ...]
+
+    def test(self, facts: Facts) -> Truth:
+        truths = [part.test(facts) for part in self.of]
+        if True in truths:
+            return True
+        return False if False in truths else None
+
+    def support(self, facts: Facts) -> tuple[Finding, ...]:
+        return _unique(f for part in self.of if part.test(facts) for f in part.support(facts))
+
+    def triggers(self) -> frozenset[str] | None:
+        return AtLeast(1, self.of).triggers()
+
+    def parts(self) -> Iterator[Condition]:
+        yield self
+        for part in self.of:
+            yield from part.parts()
+
+
+@dataclass(frozen=True, slots=True)
 class Unless(Condition):
     """Not known to be met: what cannot be told counts as not there. For red flags and relevance only."""
 
@@ -557,7 +581,7 @@ def parse_condition(given: Any, vocabulary: Vocabulary, groups: Iterable[str] = 
 
     Args:
         given: One line (`"age >= 65 years"`), a list (all of them), or a table
-            with `any`, `all`, `none`, `unless`, or `at_least` and `of`.
+            with `any`, `all`, `either`, `none`, `unless`, or `at_least` and `of`.
         vocabulary: Quantities, formulas and groups of drugs that may be named.
         groups: Names of item groups (and `points`) that the rule may count.
 
@@ -576,11 +600,11 @@ def parse_condition(given: Any, vocabulary: Vocabulary, groups: Iterable[str] = 
         if isinstance(n, bool) or not isinstance(n, int) or n < 1:
             raise ConfigError("at_least must be a whole number of at least 1")
     else:
-        unknown = sorted(set(given) - {"any", "all", "none", "unless"})
+        unknown = sorted(set(given) - {"any", "all", "either", "none", "unless"})
         if unknown or not given:
             raise ConfigError(
-                f"unknown key {', '.join(unknown) or '(none)'}; a condition table holds any, all, none, "
-                "unless, or at_least with of"
+                f"unknown key {', '.join(unknown) or '(none)'}; a condition table holds any, all, "
+                "either, none, unless, or at_least with of"
             )
         parts = [_parse_group(kind, lines, vocabulary, groups) for kind, lines in given.items()]
         return parts[0] if len(parts) == 1 else AtLeast(len(parts), tuple(parts))
@@ -605,6 +629,8 @@ def _parse_group(kind: str, lines: Any, vocabulary: Vocabulary, groups: tuple[st
             return AtLeast(1, of) if len(of) > 1 else of[0]
         case "all":
             return AtLeast(len(of), of) if len(of) > 1 else of[0]
+        case "either":
+            return Either(of)
         case "none":
             return NoneOf(of)
         case _:
