@@ -61,11 +61,11 @@ def completed_age(age_days: float, unit: str) -> float:
     """Age in completed units, as people count it; in days it is the age itself.
 
     >>> completed_age(23741, "year")
-    65
+    65.0
     """
     if unit == "day":
         return age_days
-    return (age_days + _BIRTHDAY_SLACK_DAYS) // AGE_UNITS[unit]
+    return float((age_days + _BIRTHDAY_SLACK_DAYS) // AGE_UNITS[unit])
 
 
 def parse_age(text: str) -> tuple[float, str]:
@@ -286,8 +286,10 @@ class Facts:
                 table.setdefault(scope + term, []).append(finding)
 
     def keys(self) -> Iterator[str]:
-        """Everything that could make a condition true."""
+        """Everything that could make a condition true, or (`not` before it) false."""
         yield from self.present
+        for key in self.excluded:
+            yield f"not {key}"
         yield from self.values
         if self.medications:
             yield "medication"
@@ -650,6 +652,7 @@ def _parse_line(line: str, vocabulary: Vocabulary, groups: tuple[str, ...]) -> C
     if found := _MEDICATION.match(line):
         words = found[1].strip()
         return Takes(vocabulary.medications.get(words, (words.lower(),)))
+    limits: tuple[tuple[str, float], ...]
     if found := _COMPARE.match(line):
         name, limits, unit = found[1], ((found[2], float(found[3])),), found[4]
     elif found := _BETWEEN.match(line):

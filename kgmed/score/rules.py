@@ -927,10 +927,13 @@ class _Index:
             keys: frozenset[str] | None = frozenset(
                 key for part in rule.condition.parts() if (key := getattr(part, "key", ""))
             )
+            keys = _and_excluded(keys)
         elif rule.condition is not None:
             keys = rule.condition.triggers()
         elif rule.items:
-            keys = AtLeast(1, tuple(c for item in rule.items for c, _ in item.levels)).triggers()
+            keys = _and_excluded(
+                AtLeast(1, tuple(c for item in rule.items for c, _ in item.levels)).triggers()
+            )
         else:
             needed = [
                 value.key for _, value in rule.inputs if isinstance(value, _Value) and value.key != "age"
@@ -959,6 +962,10 @@ class _Index:
             if found:
                 rows.update(found)
         return [self.rules[row] for row in sorted(rows)]
+
+
+def _and_excluded(keys: frozenset[str] | None) -> frozenset[str] | None:
+    return None if keys is None else keys | {f"not {key}" for key in keys}
 
 
 def _when(measurement: Measurement) -> float:

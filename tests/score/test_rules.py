@@ -174,7 +174,13 @@ WORKED: list[tuple[str, dict[str, Any], float, float, str]] = [
     (
         "centor",
         {
-            "yes": ("HP:0025439", FEVER, COUGH, "ASK:tonsillar_exudate", "ASK:tender_anterior_cervical_nodes"),
+            "yes": (
+                "HP:0025439",
+                FEVER,
+                COUGH,
+                "ASK:tonsillar_exudate",
+                "ASK:tender_anterior_cervical_nodes",
+            ),
             "age": 20,
         },
         3,
@@ -230,7 +236,7 @@ WORKED: list[tuple[str, dict[str, Any], float, float, str]] = [
         7,
         "",
     ),
-    # most likely 3 + heart rate 1.5 + hemoptysis 1 = 5.5; signs, immobility, history, cancer open: 3+1.5+1.5+1
+    # most likely 3 + heart rate 1.5 + hemoptysis 1 = 5.5; the rest is open: 3 + 1.5 + 1.5 + 1
     (
         "wells_pe",
         {"yes": ("HP:0002105", "ASK:pe_most_likely"), "values": {"heart rate": 110}},
@@ -328,7 +334,7 @@ WORKED: list[tuple[str, dict[str, Any], float, float, str]] = [
         4,
         "Not low risk",
     ),
-    # urea 4 + hemoglobin 3 + pressure 2 + heart rate 1 + melena 1 + no syncope 0; liver and heart open: 2 + 2
+    # urea 4 + hemoglobin 3 + pressure 2 + heart rate 1 + melena 1; liver and heart open: 2 + 2
     (
         "glasgow_blatchford",
         {
@@ -406,7 +412,7 @@ WORKED: list[tuple[str, dict[str, Any], float, float, str]] = [
         3,
         "Severe pancreatitis likely",
     ),
-    # migration 1 + anorexia 1 + nausea 1 + tenderness 2 + rebound 1 + temperature 1 + white cells 2; shift open
+    # 1 (migration) + 1 (anorexia) + 1 (nausea) + 2 + 1 + 1 (temperature) + 2 (white cells); shift open
     (
         "alvarado",
         {
@@ -633,8 +639,7 @@ WORKED: list[tuple[str, dict[str, Any], float, float, str]] = [
         7,
         "Classification criteria for definite",
     ),
-    # podagra 2 + tophus 4 + urate 3 = 9; open: crystals 8, redness 1, touch 1, walking 1, episodes 2, imaging 4,
-    # erosion 4
+    # podagra 2 + tophus 4 + urate 3 = 9; open: crystals 8, signs 1 + 1 + 1, episodes 2, imaging 4, erosion 4
     (
         "gout_2015",
         {"yes": ("HP:0001854", "HP:0033073"), "values": {"uric acid": 8.5}},
@@ -659,8 +664,7 @@ WORKED: list[tuple[str, dict[str, Any], float, float, str]] = [
         9,
         "Generalised joint hypermobility",
     ),
-    # signs 3 + carinatum 2 + dura 2 = 7; open: foot 2, lung 2, protrusio 2, 1 x 7 (proportion, scoliosis, elbow,
-    # face, striae, myopia, valve)
+    # signs 3 + carinatum 2 + dura 2 = 7; open: foot 2, lung 2, protrusio 2, and seven lines of 1
     (
         "ghent_systemic",
         {"yes": ("ASK:wrist_and_thumb_sign", "HP:0000768", "HP:0100775")},
@@ -737,3 +741,403 @@ def test_worked_by_hand(
 def test_every_score_is_worked(rules: RuleSet) -> None:
     scores = {rule.id for rule in rules if rule.kind in ("score", "criteria", "formula")}
     assert scores == {case[0] for case in WORKED}
+
+
+# ---------------------------------------------------------------- red flags, implications, exclusions
+
+
+FLAGS: list[tuple[str, dict[str, Any]]] = [
+    ("red_flag_thunderclap_headache", {"yes": ("HP:0030907",)}),
+    ("red_flag_meningism", {"yes": ("HP:0025258",), "values": {"temperature": 39.0}}),
+    ("red_flag_cauda_equina", {"yes": ("HP:0003419", "ASK:saddle_anaesthesia")}),
+    ("red_flag_febrile_neutropenia", {"values": {"temperature": 38.4, "neutrophil count": 0.2}}),
+    ("red_flag_infant_fever", {"yes": (FEVER,), "age": 0.1}),
+    ("red_flag_ectopic_pregnancy", {"yes": ("HP:0002027", "HP:0001279"), "sex": "FEMALE", "age": 28}),
+    ("red_flag_dka", {"values": {"glucose": 480, "bicarbonate": 10}}),
+    ("red_flag_hyperkalaemia", {"values": {"potassium": 6.5}}),
+    ("red_flag_lactate", {"values": {"lactate": 4.0}}),
+    ("red_flag_low_gcs", {"values": {"gcs": 8}}),
+    ("red_flag_suicidal", {"yes": ("HP:0031589",)}),
+    ("red_flag_serotonin_syndrome", {"yes": ("HP:0002169",), "drugs": ("Sertraline 50 mg",)}),
+]
+
+
+@pytest.mark.parametrize(("rule", "given_"), FLAGS, ids=[f[0] for f in FLAGS])
+def test_red_flags_fire_with_what_they_rest_on(
+    rules: RuleSet, graph: KnowledgeGraph, rule: str, given_: dict[str, Any]
+) -> None:
+    flag = next(f for f in tell(rules, graph, record(**given_)).red_flags if f.rule == rule)
+    assert flag.findings
+    assert flag.source
+    assert flag.action
+
+
+@pytest.mark.parametrize(
+    ("rule", "given_"),
+    [
+        ("red_flag_meningism", {"yes": ("HP:0025258",)}),  # no fever was stated or measured
+        ("red_flag_meningism", {"yes": ("HP:0025258",), "no": (FEVER,)}),
+        ("red_flag_infant_fever", {"yes": (FEVER,), "age": 0.5}),
+        ("red_flag_infant_fever", {"yes": (FEVER,)}),  # age unknown
+        ("red_flag_ectopic_pregnancy", {"yes": ("HP:0002027", "HP:0001279"), "sex": "MALE", "age": 28}),
+        ("red_flag_hyperkalaemia", {"values": {"potassium": 6.4}}),
+    ],
+)
+def test_red_flags_do_not_fire_without_all_of_their_parts(
+    rules: RuleSet, graph: KnowledgeGraph, rule: str, given_: dict[str, Any]
+) -> None:
+    assert rule not in {f.rule for f in tell(rules, graph, record(**given_)).red_flags}
+
+
+def test_most_urgent_red_flags_come_first(rules: RuleSet, graph: KnowledgeGraph) -> None:
+    flags = tell(rules, graph, record(yes=("HP:0002105", CHEST_PAIN, "HP:0010307"), age=50)).red_flags
+    order = ["emergency", "urgent", "soon"]
+    assert [f.urgency for f in flags] == sorted((f.urgency for f in flags), key=order.index)
+    assert {f.urgency for f in flags} == set(order)
+
+
+def implied(rules: RuleSet, graph: KnowledgeGraph, given: Record) -> dict[str, bool]:
+    """Term -> excluded."""
+    return {f.term: f.excluded for f in rules.implied(given, graph)[0]}
+
+
+ANEMIA = "HP:0001903"
+
+
+@pytest.mark.parametrize(
+    ("value", "age", "sex", "excluded"),
+    [
+        (12.5, 40, "MALE", False),  # below 13.0
+        (12.5, 40, "FEMALE", True),  # 12.0 to 16.0
+        (12.5, 40, "UNKNOWN", None),  # low for a man, normal for a woman
+        (11.5, 40, "UNKNOWN", False),  # low for both
+        (14.0, 40, "UNKNOWN", True),  # normal for both
+        (11.2, 3, "MALE", True),  # 11.0 under five years
+        (11.2, 8, "MALE", False),  # 11.5 from five years
+        (11.2, 0.1, "MALE", None),  # no range under six months
+    ],
+)
+def test_hemoglobin_by_age_and_sex(
+    rules: RuleSet, graph: KnowledgeGraph, value: float, age: float, sex: Any, excluded: bool | None
+) -> None:
+    given = record(values={"hemoglobin": value}, age=age, sex=sex)
+    assert implied(rules, graph, given).get(ANEMIA) is excluded
+
+
+def test_the_printed_range_goes_first(rules: RuleSet, graph: KnowledgeGraph) -> None:
+    printed = Measurement(name="hemoglobin", value=12.5, unit="g/dL", low=13.0, high=17.0, field="m[0]")
+    (finding,) = (
+        f
+        for f in rules.implied(Record(measurements=(printed,), sex="FEMALE", age_days=40 * YEAR), graph)[0]
+        if f.term == ANEMIA
+    )
+    assert (finding.excluded, finding.origin, finding.field) == (False, "measurement", "m[0]")
+
+
+def test_the_latest_value_counts(rules: RuleSet, graph: KnowledgeGraph) -> None:
+    old = Measurement(name="sodium", value=125.0, unit="mmol/L", age_days=100.0)
+    new = Measurement(name="sodium", value=140.0, unit="mmol/L", age_days=200.0)
+    for order in ((old, new), (new, old)):
+        given = Record(measurements=order, age_days=40 * YEAR)
+        assert implied(rules, graph, given)["HP:0002902"] is True
+
+
+def test_a_normal_temperature_does_not_exclude_fever(rules: RuleSet, graph: KnowledgeGraph) -> None:
+    assert FEVER not in implied(rules, graph, record(values={"temperature": 36.8}))
+    assert implied(rules, graph, record(values={"temperature": 38.6}))[FEVER] is False
+
+
+def test_a_formula_can_imply(rules: RuleSet, graph: KnowledgeGraph) -> None:
+    values = {"sodium": 140.0, "chloride": 100.0, "bicarbonate": 20.0}
+    assert implied(rules, graph, record(values=values))["HP:0031962"] is False
+
+
+def test_unknown_units_become_issues(rules: RuleSet, graph: KnowledgeGraph) -> None:
+    given = Record(
+        id="r1", measurements=(Measurement(name="sodium", value=140.0, unit="furlong", field="m[0]"),)
+    )
+    findings, issues = rules.implied(given, graph)
+    assert findings == []
+    assert [(i.code, i.record_id, i.field) for i in issues] == [("unknown-unit", "r1", "m[0]")]
+
+
+def test_sex_excludes_diseases_of_organs(rules: RuleSet, graph: KnowledgeGraph) -> None:
+    prostate, ovary = "MONDO:0008315", "MONDO:0008170"
+    (line,) = tell(rules, graph, record(sex="FEMALE")).evidence[prostate]
+    assert (line.log10_lr, line.match, line.scorer) == (-3.0, "rule", "rules")
+    assert ovary in tell(rules, graph, record(sex="MALE")).evidence
+    for sex in ("OTHER", "UNKNOWN"):
+        assert tell(rules, graph, record(sex=sex)).evidence == {}
+
+
+def test_age_excludes_pregnancy(rules: RuleSet, graph: KnowledgeGraph) -> None:
+    ectopic = "MONDO:0000755"
+    assert ectopic in tell(rules, graph, record(sex="FEMALE", age=80)).evidence
+    assert ectopic not in tell(rules, graph, record(sex="FEMALE", age=30)).evidence
+
+
+def test_criteria_speak_for_their_disease_with_a_walk(rules: RuleSet, graph: KnowledgeGraph) -> None:
+    nf1 = "MONDO:0018975"
+    (line,) = tell(rules, graph, record(yes=("HP:0007565", "HP:0000997"))).evidence[nf1]
+    assert not line.calibrated
+    assert line.finding is not None
+    assert line.path.nodes[0] == line.finding.term
+    assert line.path.nodes[-1] == nf1
+
+
+# ---------------------------------------------------------------- a small graph, and rules of one's own
+
+
+@pytest.fixture(scope="module")
+def small() -> KnowledgeGraph:
+    return KnowledgeGraph.compile(
+        Ontology(
+            terms=[
+                Term(curie="HP:1", name="Pain"),
+                Term(curie="HP:2", name="Arm pain"),
+                Term(curie="HP:3", name="Rash"),
+                Term(curie="HP:4", name="Old rash", obsolete=True, replaced_by="HP:3"),
+                Term(curie="MONDO:1", name="arm disease", kind="disease"),
+            ],
+            edges=[
+                Edge(subject="HP:2", predicate="is_a", object="HP:1"),
+                Edge(subject="MONDO:1", predicate="has_phenotype", object="HP:1"),
+            ],
+        )
+    )
+
+
+def rule(**fields: Any) -> dict[str, Any]:
+    common = {"id": "mine", "kind": "score", "name": "Mine", "source": "Me. 2024"}
+    bands = [{"from": 0, "meaning": "low"}, {"from": 2, "meaning": "high"}]
+    items = [
+        {"name": f"item {i}", "if": line}
+        for i, line in enumerate(("HP:1 Pain", "HP:3 Rash", "sodium < 135 mmol/L"))
+    ]
+    return {**common, "items": items, "bands": bands, **fields}
+
+
+def flag(condition: Any, **fields: Any) -> dict[str, Any]:
+    return {
+        "id": "mine",
+        "kind": "red_flag",
+        "name": "Mine",
+        "source": "Me. 2024",
+        "urgency": "soon",
+        "action": "Look.",
+        "if": condition,
+        **fields,
+    }
+
+
+def test_a_published_ratio_moves_the_probability(small: KnowledgeGraph) -> None:
+    bands = [{"from": 0, "meaning": "no"}, {"from": 2, "meaning": "yes", "lr": 10, "lr_source": "Me. 2024"}]
+    mine = RuleSet().with_rules([rule(bands=bands, disease="MONDO:1 arm disease")])
+    (line,) = tell(mine, small, record(yes=("HP:2", "HP:3"))).evidence["MONDO:1"]
+    assert (line.log10_lr, line.calibrated, line.matched_term) == (1.0, True, "HP:1")
+    assert line.path.nodes == ("HP:2", "HP:1", "MONDO:1")
+
+
+def test_a_rule_of_the_same_id_takes_the_place_of_the_old_one(small: KnowledgeGraph) -> None:
+    mine = RuleSet().with_rules([rule()]).with_rules([rule(name="Newer")])
+    assert [r.name for r in mine] == ["Newer"]
+
+
+@pytest.mark.parametrize(
+    ("yes", "no", "fires"),
+    [
+        (("HP:2",), (), True),  # a descendant counts
+        ((), ("HP:1",), False),
+        ((), (), False),
+    ],
+)
+def test_descendants_count(
+    small: KnowledgeGraph, yes: tuple[str, ...], no: tuple[str, ...], fires: bool
+) -> None:
+    mine = RuleSet().with_rules([flag("HP:1 Pain")])
+    assert bool(tell(mine, small, record(yes=yes, no=no)).red_flags) is fires
+
+
+def test_excluding_the_general_excludes_the_special(small: KnowledgeGraph) -> None:
+    mine = RuleSet().with_rules([flag({"none": ["HP:2 Arm pain"]})])
+    assert tell(mine, small, record(no=("HP:1",))).red_flags
+    assert not tell(mine, small, record()).red_flags  # nobody looked
+
+
+def test_family_and_history_are_told_apart(small: KnowledgeGraph) -> None:
+    mine = RuleSet().with_rules(
+        [
+            flag("HP:3 Rash", id="now"),
+            flag("history: HP:3 Rash", id="ever"),
+            flag("family: HP:3 Rash", id="kin"),
+        ]
+    )
+
+    def fired(context: Any) -> set[str]:
+        found = Finding(term="HP:3", context=context)
+        current = (found,) if context == "current" else ()
+        given = Record(findings=(found,))
+        return {f.rule for f in mine.apply(Case(record=given, findings=current), small).red_flags}
+
+    assert fired("current") == {"now", "ever"}
+    assert fired("historical") == {"ever"}
+    assert fired("family") == {"kin"}
+    assert fired("hypothetical") == set()
+
+
+@given(
+    st.lists(st.sampled_from(["HP:1", "HP:2", "HP:3"]), unique=True),
+    st.lists(st.sampled_from(["HP:1", "HP:3"]), unique=True),
+    st.one_of(st.none(), st.integers(110, 160)),
+    st.randoms(use_true_random=False),
+)
+def test_properties_of_scores(
+    small: KnowledgeGraph, yes: list[str], no: list[str], sodium: int | None, random: Any
+) -> None:
+    mine = RuleSet().with_rules([rule()])
+    values = {} if sodium is None else {"sodium": float(sodium)}
+    no = [t for t in no if t not in yes and not (t == "HP:1" and "HP:2" in yes)]
+    before = score(tell(mine, small, record(yes=tuple(yes), no=tuple(no), values=values)), "mine")
+
+    # Order changes nothing.
+    random.shuffle(yes)
+    random.shuffle(no)
+    again = score(tell(mine, small, record(yes=tuple(yes), no=tuple(no), values=values)), "mine")
+    assert (before and (before.value, before.at_most, before.meaning, before.missing)) == (
+        again and (again.value, again.at_most, again.meaning, again.missing)
+    )
+    if before is None:
+        assert not yes and not no and sodium is None
+        return
+    assert 0 <= before.value <= before.at_most <= before.maximum == 3
+
+    # What nobody mentioned is neither met nor not met.
+    told = {item.name: item.met for item in before.items}
+    assert told["item 0"] is (True if {"HP:1", "HP:2"} & set(yes) else False if "HP:1" in no else None)
+    assert told["item 1"] is (True if "HP:3" in yes else False if "HP:3" in no else None)
+    assert told["item 2"] is (None if sodium is None else sodium < 135)
+
+    # One more finding never lowers the points.
+    more = record(yes=(*yes, "HP:3"), no=tuple(t for t in no if t != "HP:3"), values=values)
+    after = score(tell(mine, small, more), "mine")
+    assert after is not None and after.value >= before.value
+
+    # A meaning is given only where the unknown items cannot change it.
+    if before.meaning:
+        assert (
+            before.meaning
+            == ("high" if before.value >= 2 else "low")
+            == ("high" if before.at_most >= 2 else "low")
+        )
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        (rule(colour="red"), "unknown key colour"),
+        (rule(kind="scare"), "kind must be one of"),
+        ({k: v for k, v in rule().items() if k != "source"}, "source is missing"),
+        (rule(source=" "), "source must be a line of text"),
+        (rule(items=[]), "items must be a list"),
+        (rule(items=[{"name": "x", "if": "sodium ~ 3"}]), "item 'x': 'sodium ~ 3' is not a condition"),
+        (rule(items=[{"name": "x", "if": "sodium < 3"}]), "the unit of sodium must be one of"),
+        (rule(items=[{"name": "x", "if": "sodium < 3 furlong"}]), "the unit of sodium must be one of"),
+        (rule(items=[{"name": "x", "if": "sodjum < 3 mmol/L"}]), "no measurement is called 'sodjum'"),
+        (rule(items=[{"name": "x", "if": "sex is female"}]), "sex must be FEMALE or MALE"),
+        (rule(items=[{"name": "x", "if": "age > 3"}]), "needs days, weeks, months or years"),
+        (rule(items=[{"name": "x", "if": {"either_or": ["HP:1 Pain"]}}]), "unknown key either_or"),
+        (rule(items=[{"name": "x", "if": {"any": []}}]), "at least one condition"),
+        (rule(items=[{"name": "x", "if": {"at_least": 3, "of": ["HP:1 Pain"]}}]), "lists only 1"),
+        (rule(items=[{"name": "x", "points": True, "if": "HP:1 Pain"}]), "points must be a number"),
+        (rule(bands=[{"from": 2, "meaning": "a"}, {"from": 1, "meaning": "b"}]), "in rising order"),
+        (rule(bands=[{"from": 2, "meaning": "a", "lr": 3}]), "lr_source"),
+        (rule(disease="arm disease"), "is not a term"),
+        (flag("HP:1 Pain", urgency="now"), "urgency must be one of"),
+        (flag("nonsense"), "rule mine, if: 'nonsense' is not a condition"),
+        (rule(kind="formula", items=None), "unknown key"),
+    ],
+)
+def test_errors_name_file_rule_and_place(table: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        RuleSet().with_rules([table], file="mine.toml")
+    assert words in str(caught.value)
+    assert "mine.toml: rule mine" in str(caught.value)
+
+
+def test_files_are_checked(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.toml"
+    broken.write_text("[[rule]\n", encoding="utf-8")
+    with pytest.raises(ParseError, match=r"broken\.toml"):
+        load_rules(broken)
+    broken.write_text("[rules]\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match="unknown key rules"):
+        load_rules(tmp_path)
+    line = "\n".join(
+        (
+            "[[rule]]",
+            'id = "a"',
+            'kind = "red_flag"',
+            'name = "A"',
+            'urgency = "soon"',
+            'if = "HP:1 Pain"',
+            'action = "Look."',
+            'source = "Me 2024"',
+            "",
+        )
+    )
+    broken.write_text(line + line, encoding="utf-8")
+    with pytest.raises(ConfigError, match="the id is taken"):
+        load_rules(broken)
+    with pytest.raises(ParseError, match="no such file"):
+        load_rules(tmp_path / "none.toml")
+
+
+def test_the_lint_finds_what_is_wrong(small: KnowledgeGraph) -> None:
+    bands = [{"from": 0, "meaning": "low"}, {"from": 9, "meaning": "never"}]
+    items = [
+        {"name": "a", "if": "HP:9 Nothing"},
+        {"name": "b", "if": "HP:4 Old rash"},
+        {"name": "c", "if": "HP:3 Pain"},
+        {"name": "d", "if": "ASK:question"},
+    ]
+    mine = RuleSet().with_rules([rule(items=items, bands=bands, source="Somebody")])
+    assert {issue.code for issue in check_rules(mine, small)} == {
+        "unknown-term",
+        "obsolete-term",
+        "wrong-label",
+        "no-label",
+        "unreachable-band",
+        "no-year",
+    }
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "__import__('os')",
+        "a.b",
+        "a[0]",
+        "lambda: a",
+        "[a]",
+        "open(a)",
+        "'x'",
+        "a if a",
+        "b + 1",
+        "max()",
+        "True",
+    ],
+)
+def test_formulas_hold_arithmetic_only(text: str) -> None:
+    with pytest.raises(ConfigError):
+        Formula(text, ["a"])
+
+
+@pytest.mark.parametrize("text", ["1 / a", "ln(a)", "sqrt(a - 1)", "9 ** 9 ** 9 ** 9"])
+def test_formulas_without_a_finite_result_tell_nothing(text: str) -> None:
+    assert Formula(text, ["a"])({"a": 0.0}) is None
+
+
+@given(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6))
+def test_formulas_agree_with_python(a: float, b: float) -> None:
+    text = "max(a, b) - 2 * min(a, b) + (a if a > b else -b)"
+    assert Formula(text, ["a", "b"])({"a": a, "b": b}) == max(a, b) - 2 * min(a, b) + (a if a > b else -b)
