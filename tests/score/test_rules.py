@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kgmed.errors import ConfigError, ParseError
@@ -1141,3 +1141,25 @@ def test_formulas_without_a_finite_result_tell_nothing(text: str) -> None:
 def test_formulas_agree_with_python(a: float, b: float) -> None:
     text = "max(a, b) - 2 * min(a, b) + (a if a > b else -b)"
     assert Formula(text, ["a", "b"])({"a": a, "b": b}) == max(a, b) - 2 * min(a, b) + (a if a > b else -b)
+
+
+@settings(deadline=None)  # the first example binds the rules to the graph
+@given(st.data())
+def test_the_index_loses_no_rule(rules: RuleSet, graph: KnowledgeGraph, data: st.DataObject) -> None:
+    """Against the slow way: every rule is tried on every record."""
+    named = sorted({curie for r in rules if r.kind == "red_flag" for curie, _, _ in r.terms})
+    given = record(
+        yes=tuple(data.draw(st.lists(st.sampled_from(named), max_size=6, unique=True))),
+        values=data.draw(
+            st.dictionaries(
+                st.sampled_from(["temperature", "sbp", "gcs", "potassium", "spo2"]), st.just(37.5)
+            )
+        ),
+        age=data.draw(st.one_of(st.none(), st.floats(0, 90))),
+        sex=data.draw(st.sampled_from(["FEMALE", "MALE", "UNKNOWN"])),
+    )
+    case = Case(record=given, findings=given.findings)
+    bound = rules._over(graph)
+    facts = bound.facts(given, given.findings, bound.values(given)[0])
+    slow = {r.id for r in rules if r.kind == "red_flag" and r.condition and r.condition.test(facts)}
+    assert {f.rule for f in rules.apply(case, graph).red_flags} == slow
