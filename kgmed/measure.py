@@ -122,9 +122,13 @@ def _table() -> tuple[Mapping[str, Analyte], Mapping[str, str]]:
             reference_female=_interval(row.get("reference_female")),
             reference_male=_interval(row.get("reference_male")),
         )
+    # UCUM's own spelling of a unit goes before a loose spelling of another.
+    known = dict.fromkeys([*data["units"], *(u for a in found.values() for u in a.convert if u)])
     units: dict[str, str] = {}
-    for unit in {u for a in found.values() for u in a.convert if u} | set(data["units"]):
-        for spelling in (unit, *data["units"].get(unit, ())):
+    for unit in known:
+        units.setdefault(_fold(unit), unit)
+    for unit, spellings in data["units"].items():
+        for spelling in spellings:
             units.setdefault(_fold(spelling), unit)
     return MappingProxyType(found), MappingProxyType(units)
 

@@ -2,8 +2,9 @@
 
 The rules are those of NegEx and ConText with cues kept as data
 (`ontologies/text/context.toml`). negspacy (NegEx) and medspaCy (ConText) do the same
-on spaCy documents; `benchmarks/text.py` prints how they compare. They cost over a
-second to start and a hundred times as long per note, and measured no better.
+on spaCy documents, which cost over a second to start. On the 2,365 mentions of the NegEx
+sentences (`benchmarks/text.py`) negation F1 is 0.94 here, 0.94 with negspacy and 0.93 with
+medspaCy; a sentence takes 0.05, 0.16 and 2.6 ms.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ __all__ = ["Assertion", "Context", "Section", "sections"]
 _KINDS = ("negated", "uncertain", "historical", "family", "hypothetical")
 # Words that a cue reaches. NegEx took five or six, ConText the whole sentence; lists of
 # denied symptoms need more than the first, and the second reaches too far.
-_REACH_BEFORE = {"negated": 14, "uncertain": 14, "historical": 20, "family": 60, "hypothetical": 20}
+_REACH_BEFORE = {"negated": 14, "uncertain": 14, "historical": 20, "family": 20, "hypothetical": 20}
 _REACH_AFTER = {"negated": 6, "uncertain": 6, "historical": 10, "family": 20, "hypothetical": 6}
 _TOKEN = re.compile(r"[^\W_]+(?:['’/&][^\W_]+)*")
 # A sentence ends at . ! ? before a capital, a digit or a bracket, at a semicolon, at an

@@ -11,7 +11,20 @@ import re
 from dataclasses import dataclass
 
 from kgmed.text.lexicon import Lexicon, Name, content_roots
-from kgmed.text.words import BREAK, COMMA, JOINER, NONE, PLAIN, SOFT, STOP, Words, plain, root, same_noun, split
+from kgmed.text.words import (
+    BREAK,
+    COMMA,
+    JOINER,
+    NONE,
+    PLAIN,
+    SOFT,
+    STOP,
+    Words,
+    plain,
+    root,
+    same_noun,
+    split,
+)
 
 __all__ = ["DictionaryTagger", "Mention"]
 
@@ -52,17 +65,28 @@ class _Hit:
 
 
 class DictionaryTagger:
-    """A tagger, `(text) -> list of Mention`, made of a lexicon."""
+    """A tagger, `(text) -> list of Mention`, made of a lexicon.
 
-    def __init__(self, lexicon: Lexicon) -> None:
+    Args:
+        lexicon: The names.
+        nested: Give the findings of two or more words inside a longer one too, as some
+            annotation guidelines want. They add nothing to a diagnosis: the longer
+            finding implies them.
+    """
+
+    def __init__(self, lexicon: Lexicon, *, nested: bool = False) -> None:
         self.lexicon = lexicon
+        self.nested = nested
 
     def __call__(self, text: str) -> list[Mention]:
         """Mentions in order of their start; those of one start, longest first."""
         words = split(text)
         roots = [root(w) for w in words.lower]
         windows = self._windows(words, roots)
-        hits = _longest([h for h in windows if not h.name.disease])
+        findings = [h for h in windows if not h.name.disease]
+        hits = _longest(findings)
+        if self.nested:
+            hits += _inside(findings, hits)
         hits += self._coordinated(words, roots, hits)
         hits = _joined(hits, _longest([h for h in windows if h.name.disease]))
         found = {
@@ -283,22 +307,22 @@ def _longest(hits: list[_Hit]) -> list[_Hit]:
     return out
 
 
+def _inside(hits: list[_Hit], longest: list[_Hit]) -> list[_Hit]:
+    """Hits of two or more words that lie inside a longer one and mean another term."""
+    return [
+        h
+        for h in hits
+        for outer in longest
+        if outer.first <= h.first and h.last <= outer.last and 1 < h.content < outer.content
+        if h.name.term != outer.name.term
+    ]
+
+
 def _joined(findings: list[_Hit], diseases: list[_Hit]) -> list[_Hit]:
-    """Findings and diseases that may stand beside each other.
+    """Findings, and the diseases that no finding covers: a finding wins a tie.
 
-    A disease is left out where a finding covers it: a finding wins a tie. A finding
-    inside a longer disease stays when it ends the name, because then it is its head:
-    sickle cell anemia is an anemia, but fragile X syndrome with its X is no finding.
+    A finding inside the longer name of a disease stays: sickle cell anemia is an anemia.
     """
-    kept = [d for d in diseases if not any(f.first <= d.first and d.last <= f.last for f in findings)]
-
-    def loses(finding: _Hit) -> bool:
-        return any(
-            d.first <= finding.last
-            and finding.first <= d.last
-            and d.content > finding.content
-            and d.last != finding.last
-            for d in kept
-        )
-
-    return findings + kept
+    return findings + [
+        d for d in diseases if not any(f.first <= d.first and d.last <= f.last for f in findings)
+    ]

@@ -57,8 +57,7 @@ _PLURALS = (
 )
 # Prefixes that are written with and without a hyphen.
 _PREFIXES = frozenset(
-    "pre post sub supra infra hyper hypo micro macro inter intra peri para poly oligo hemi semi multi anti retro "
-    "brachy dys pan epi ante extra trans re".split()
+    ["pre", "post", "sub", "supra", "infra", "hyper", "hypo", "micro", "macro", "inter", "intra", "peri", "para", "poly", "oligo", "hemi", "semi", "multi", "anti", "retro", "brachy", "dys", "pan", "epi", "ante", "extra", "trans", "re"]
 )
 # A stem must keep this many letters when a further ending is taken off.
 _SHORTEST_ROOT = 4
@@ -189,7 +188,8 @@ class Words:
 def split(text: str) -> Words:
     """Split a text into words.
 
-    A word is a run of letters and digits; hyphens part words, `'s` is left off.
+    A word is a run of letters and digits; hyphens part words unless a prefix stands
+    before them (`pre-auricular`), `'s` is left off.
     """
     kinds_of = _lists()[0]
     words = Words(text, [], [], [], [], [])
@@ -199,16 +199,22 @@ def split(text: str) -> Words:
         lower = match.group().lower()
         if lower == "s" and text[start - 1 : start] in ("'", "’"):
             continue
-        words.starts.append(start)
-        words.ends.append(end)
-        words.lower.append(lower)
-        words.kinds.append(kinds_of.get(lower, PLAIN))
         between = text[last:start]
-        if between == "-" and words.lower[-1] in _PREFIXES and lower.isalpha() and len(lower) > 3:
+        if (
+            between == "-"
+            and words.lower
+            and words.lower[-1] in _PREFIXES
+            and lower.isalpha()
+            and len(lower) > 3
+        ):
             words.lower[-1] += lower
             words.ends[-1] = last = end
             words.kinds[-1] = PLAIN
             continue
+        words.starts.append(start)
+        words.ends.append(end)
+        words.lower.append(lower)
+        words.kinds.append(kinds_of.get(lower, PLAIN))
         if between in (" ", "-", ""):
             gap = NONE
         elif _HARD.search(text, last, start + 1):
