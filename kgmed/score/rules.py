@@ -15,7 +15,7 @@ from pathlib import Path as FilePath
 from typing import Any, Literal
 
 from kgmed.errors import ConfigError, ParseError
-from kgmed.graph import HAS_PHENOTYPE, KnowledgeGraph, Path
+from kgmed.graph import HAS_PHENOTYPE, IS_A, KnowledgeGraph, Path
 from kgmed.measure import analyte
 from kgmed.record import Case, Finding, Issue, Measurement, Record
 from kgmed.resources import ontologies_folder
@@ -655,6 +655,7 @@ class _Bound:
                     self.implies.add(rule)
             else:
                 self.tells.add(rule)
+        self._walks: dict[str, dict[str, Path]] = {}
         self._exclusions: dict[tuple[str, ...], dict[str, list[Evidence]]] = {}
 
     # ------------------------------------------------------------ values
@@ -890,7 +891,7 @@ class _Bound:
             for top in rule.diseases:
                 if top not in self.graph:
                     continue
-                for disease in sorted({top, *self.graph.descendants(top)}):
+                for disease, path in self._walks_up(top).items():
                     lines = out.setdefault(disease, [])
                     if any(line.matched_term == top or line.note.startswith(rule.name) for line in lines):
                         continue
@@ -900,7 +901,7 @@ class _Bound:
                             match="rule",
                             matched_term=top,
                             log10_lr=rule.log10_lr,
-                            path=self.graph.is_a_path(disease, top),
+                            path=path,
                             scorer="rules",
                             calibrated=True,
                             note=f"{rule.name}. {rule.source}",
@@ -908,6 +909,24 @@ class _Bound:
                     )
         self._exclusions[fired] = out
         return out
+
+    def _walks_up(self, top: str) -> dict[str, Path]:
+        """Every disease below `top`, and itself, with a shortest walk up to it."""
+        known = self._walks.get(top)
+        if known is not None:
+            return known
+        walks = {top: Path()}
+        frontier = [top]
+        while frontier:
+            following = []
+            for parent in frontier:
+                for edge in self.graph.edges(predicate=IS_A, object=parent):
+                    if edge.subject not in walks and not edge.negated:
+                        walks[edge.subject] = Path(((edge, True), *walks[parent].steps))
+                        following.append(edge.subject)
+            frontier = following
+        self._walks[top] = walks
+        return walks
 
 
 class _Index:
