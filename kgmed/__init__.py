@@ -29,6 +29,7 @@ _WHERE = {
     "Engine": "engine",
     "Evidence": "result",
     "Explanation": "result",
+    "Failure": "result",
     "Finding": "record",
     "InputError": "errors",
     "Issue": "record",

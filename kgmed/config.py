@@ -1,0 +1,115 @@
+"""Settings of an engine: frozen dataclasses, read from TOML; unknown keys are errors."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kgmed.errors import ConfigError
+
+__all__ = ["EngineConfig", "LikelihoodConfig"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LikelihoodConfig:
+    """Constants of the likelihood-ratio reasoner; `docs/method.md` explains each.
+
+    All were chosen on the `dev` split of the published patients only, by the
+    means of benchmarks/rare_disease.py; none is a property of a disease.
+
+    Attributes:
+        frequency_unknown: Frequency taken for an annotation without one, 0..1.
+        class_patients: Patients that a frequency class or percentage counts for.
+        prior_frequency, prior_patients: The count that smooths every frequency:
+            p = (k + prior_frequency * prior_patients) / (n + prior_patients).
+        specific_penalty: log10 lost when the finding is more specific than the annotation.
+        related_penalty: log10 lost when they only share an ancestor.
+        looked_for: log10 by which an absent finding is likelier to be written down
+            in a disease that can show it (selective reporting of pertinent negatives).
+        attention: Exponent of the number of publications in the pretest probability.
+        correlation: Mean correlation of two findings of one patient given the disease.
+        onset_patients: Patients that the general distribution of onset counts for.
+        male_share: Share of males among patients with an X-linked recessive disease.
+    """
+
+    frequency_unknown: float = 0.5
+    class_patients: float = 8.0
+    prior_frequency: float = 0.3
+    prior_patients: float = 2.0
+    specific_penalty: float = 0.5
+    related_penalty: float = 0.8
+    looked_for: float = 0.5
+    attention: float = 0.3
+    correlation: float = 0.16
+    onset_patients: float = 1.0
+    male_share: float = 0.9
+
+    def __post_init__(self) -> None:
+        for name in ("frequency_unknown", "prior_frequency", "correlation", "male_share"):
+            if not 0.0 <= getattr(self, name) < 1.0:
+                raise ConfigError("must be in [0, 1)", key=f"likelihood.{name}")
+        for name in ("class_patients", "prior_patients", "onset_patients"):
+            if not getattr(self, name) > 0.0:
+                raise ConfigError("must be above 0", key=f"likelihood.{name}")
+        for name in ("specific_penalty", "related_penalty", "looked_for", "attention"):
+            if not getattr(self, name) >= 0.0:
+                raise ConfigError("must not be negative", key=f"likelihood.{name}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineConfig:
+    """Everything that is set about an engine.
+
+    Attributes:
+        graph: Folder of the compiled graph; "" is the one that ships with kgmed.
+        policy: What to do about problems in a record: `default` keeps going and
+            reports, `strict` stops at the first error.
+        rules: Further rule files or folders.
+        likelihood: Constants of the reasoner.
+    """
+
+    graph: str = ""
+    policy: str = "default"
+    rules: tuple[str, ...] = ()
+    likelihood: LikelihoodConfig = field(default_factory=LikelihoodConfig)
+
+    def __post_init__(self) -> None:
+        if self.policy not in ("lenient", "default", "strict"):
+            raise ConfigError("must be lenient, default or strict", key="policy")
+
+    @classmethod
+    def load(cls, path: str | Path) -> EngineConfig:
+        """Read a TOML file.
+
+        Raises:
+            ConfigError: If it is not TOML, or a key is unknown, of the wrong type or out of range.
+        """
+        try:
+            table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise ConfigError(f"{path} cannot be read as TOML ({error})") from None
+        likelihood = table.pop("likelihood", {})
+        if not isinstance(likelihood, dict):
+            raise ConfigError("must be a table", key="likelihood")
+        if isinstance(table.get("rules"), list):
+            table["rules"] = tuple(table["rules"])
+        return _make(cls, {**table, "likelihood": _make(LikelihoodConfig, likelihood, "likelihood.")}, "")
+
+    def to_dict(self) -> dict[str, Any]:
+        """All settings, for the provenance of a result."""
+        return dataclasses.asdict(self)
+
+
+def _make(cls: Any, table: dict[str, Any], prefix: str) -> Any:
+    defaults = {f.name: getattr(cls(), f.name) for f in dataclasses.fields(cls)}
+    for key, value in table.items():
+        if key not in defaults:
+            raise ConfigError(f"unknown setting; known: {', '.join(defaults)}", key=prefix + key)
+        wanted = type(defaults[key])
+        number = wanted is float and isinstance(value, int) and not isinstance(value, bool)
+        if not (isinstance(value, wanted) or number):
+            raise ConfigError(f"must be {wanted.__name__}", key=prefix + key)
+    return cls(**table)

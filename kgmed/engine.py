@@ -1,0 +1,577 @@
+"""`Engine`: joins the parts, adds the numbers up, and says why."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kgmed.config import EngineConfig
+from kgmed.errors import KgmedError, UnknownTermError
+from kgmed.graph import KnowledgeGraph
+from kgmed.ontology import Ontology
+from kgmed.record import Case, Record
+from kgmed.resources import ontologies_folder
+from kgmed.result import (
+    Diagnosis,
+    Evidence,
+    Explanation,
+    Failure,
+    Question,
+    Ranking,
+    RedFlag,
+    Score,
+    log10_odds,
+    posttest_probability,
+)
+from kgmed.score.likelihood import LikelihoodIndex, Profile
+from kgmed.score.rules import RuleSet, load_rules
+
+if TYPE_CHECKING:
+    from kgmed.text import TextReader
+
+__all__ = ["Engine", "RankOf", "diagnose", "diagnose_many", "load_engine"]
+
+# Two totals closer than this are a tie: float32 sums differ by less.
+_TIE = 1e-6
+# The differential that questions are chosen over: what lies below is too unlikely to ask about.
+_ASK_OVER = 30
+_QUESTIONS = 5
+# A batch starts further processes only when it is longer than this: they take seconds to start.
+_SERIAL = 64
+_CHUNK = 16
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RankOf:
+    """Where one disease stands in a differential; for evaluation.
+
+    Attributes:
+        rank: 1-based; a tie counts as the mean of its ranks.
+        posttest: Posttest probability of the disease, 0..1.
+        top1: CURIE of the disease ranked first.
+        top1_posttest: Its posttest probability.
+    """
+
+    rank: float
+    posttest: float
+    top1: str
+    top1_posttest: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Scored:
+    """A case scored against every disease, cut to the best; small enough to pass between processes."""
+
+    case: Case
+    columns: tuple[int, ...]
+    ranks: tuple[int, ...]
+    log10_odds: tuple[float, ...]
+    red_flags: tuple[RedFlag, ...] = ()
+    scores: tuple[Score, ...] = ()
+    rule_evidence: dict[str, tuple[Evidence, ...]] = field(default_factory=dict)
+
+
+class Engine:
+    """A knowledge graph with reasoner, rules and readers.
+
+    Made by `load_engine`; immutable, so `with_ontology` gives a new one.
+    """
+
+    def __init__(
+        self,
+        graph: KnowledgeGraph,
+        *,
+        config: EngineConfig | None = None,
+        rules: RuleSet | None = None,
+        overlays: tuple[Ontology, ...] = (),
+    ) -> None:
+        self.graph = graph
+        self.config = config or EngineConfig()
+        self.rules = rules if rules is not None else RuleSet.default().with_rules(list(graph.rules))
+        self._overlays = overlays
+
+    @cached_property
+    def index(self) -> LikelihoodIndex:
+        """The compiled frequencies."""
+        return LikelihoodIndex.load(self.graph, self.config.likelihood)
+
+    @cached_property
+    def text_reader(self) -> TextReader:
+        """The reader of free text over this graph."""
+        from kgmed.text import TextReader
+
+        return TextReader(self.graph)
+
+    def __repr__(self) -> str:
+        return f"<Engine over {self.graph!r}, {len(self.rules)} rules>"
+
+    def with_ontology(self, ontology: Ontology) -> Engine:
+        """A new engine that also knows `ontology`: its terms and names, edges, mappings and rules.
+
+        Terms of the same CURIE are overridden, edges of the same subject,
+        predicate and object replaced.
+
+        Raises:
+            InputError: If the result has an `is_a` circle.
+            ConfigError: If a rule is malformed.
+        """
+        return Engine(
+            self.graph.with_ontology(ontology),
+            config=self.config,
+            rules=self.rules.with_rules(ontology.rules),
+            overlays=(*self._overlays, ontology),
+        )
+
+    # ------------------------------------------------------------ record to case
+
+    def read(self, source: Any, format: str | None = None) -> Record:
+        """Read one record from anything that `kgmed.read_record` takes."""
+        from kgmed.intake import read_record
+
+        return read_record(source, format=format, graph=self.graph)
+
+    def case(self, record: Record) -> Case:
+        """Read the note, turn values into findings, and check them all.
+
+        Structured data wins over what the note says: age and sex are taken from
+        the text only when the record has none.
+        """
+        from kgmed.check import check
+
+        if record.text:
+            reading = self.text_reader.read(record.text, record_id=record.id)
+            record = replace(
+                record,
+                findings=record.findings + reading.findings,
+                diseases=record.diseases + reading.diseases,
+                measurements=record.measurements + reading.measurements,
+                issues=record.issues + reading.issues,
+                age_days=record.age_days if record.age_days is not None else reading.age_days,
+                sex=reading.sex if record.sex == "UNKNOWN" and reading.sex else record.sex,
+            )
+        if record.measurements:
+            implied, issues = self.rules.implied(record, self.graph)
+            record = replace(
+                record, findings=record.findings + tuple(implied), issues=record.issues + tuple(issues)
+            )
+        return check(record, self.graph, policy=self.config.policy)
+
+    # ------------------------------------------------------------ case to ranking
+
+    def diagnose(self, source: Any, *, top: int = 10, format: str | None = None) -> Ranking:
+        """Rank the diseases of the graph for one patient.
+
+        Args:
+            source: A `Record`, dict, phenopacket, FHIR bundle (dict, JSON or file
+                path) or plain text.
+            top: How many diagnoses to return.
+            format: Name of the format when it should not be detected.
+
+        Returns:
+            The differential. A record without a single usable finding gives no
+            diagnoses and an `empty-record` issue, not a guess.
+
+        Raises:
+            InputError: If the record cannot be read.
+        """
+        return self._ranking(self._score(self.case(self.read(source, format)), top))
+
+    def scores(
+        self, case: Case, rule_evidence: dict[str, tuple[Evidence, ...]] | None = None
+    ) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """log10 of the unnormalised posttest weight of every disease of `index`, shape (n_diseases,)."""
+        lr = self.index.log10_lr(case)
+        for disease, evidence in (rule_evidence or {}).items():
+            column = self._column(disease)
+            if column is not None:
+                lr[column] += math.fsum(e.log10_lr for e in evidence if e.calibrated)
+        weights: np.ndarray[Any, np.dtype[np.float64]] = (
+            self.index.log10_pretest + lr * self.index.temperature(case)
+        )
+        return weights
+
+    def _column(self, disease: str) -> int | None:
+        return self.index.column_of.get(self.graph.node_id(disease)) if disease in self.graph else None
+
+    def _score(self, case: Case, top: int) -> _Scored:
+        told = self.rules.apply(case, self.graph)
+        rule_evidence = {disease: tuple(evidence) for disease, evidence in told.evidence.items()}
+        common: dict[str, Any] = {
+            "case": case,
+            "red_flags": tuple(told.red_flags),
+            "scores": tuple(told.scores),
+        }
+        if not case.findings or not len(self.index):
+            return _Scored(columns=(), ranks=(), log10_odds=(), **common)
+        weights = self.scores(case, rule_evidence)
+        k = min(top, len(weights))
+        if k <= 0:
+            return _Scored(columns=(), ranks=(), log10_odds=(), **common)
+        threshold = np.partition(weights, len(weights) - k)[len(weights) - k]
+        candidates = np.flatnonzero(weights >= threshold - _TIE)
+        # Ties keep the order of the CURIEs, so the answer never depends on chance.
+        order = candidates[np.argsort(-np.round(weights[candidates] / _TIE), kind="stable")][:k]
+        ranks: list[int] = []
+        for position, column in enumerate(order):
+            tied = position > 0 and weights[order[position - 1]] - weights[column] <= _TIE
+            ranks.append(ranks[-1] if tied else position + 1)
+        odds = _log10_odds_among(weights, order)
+        chosen = {self._disease(c) for c in order}
+        return _Scored(
+            columns=tuple(int(c) for c in order),
+            ranks=tuple(ranks),
+            log10_odds=tuple(odds),
+            rule_evidence={d: e for d, e in rule_evidence.items() if d in chosen},
+            **common,
+        )
+
+    def _disease(self, column: int) -> str:
+        return self.graph.curie(int(self.index.diseases[column]))
+
+    def _ranking(self, scored: _Scored) -> Ranking:
+        asker = _Asker(self, scored)
+
+        def diagnosis(column: int, rank: int, odds: float) -> Diagnosis:
+            disease = self._disease(column)
+            pretest = 10.0 ** float(self.index.log10_pretest[column])
+            return Diagnosis(
+                disease=disease,
+                name=self.graph.name(disease),
+                rank=rank,
+                pretest_probability=pretest,
+                posttest_probability=posttest_probability(0.5, odds),
+                mappings=self.graph.mappings(disease),
+                explain=lambda: self._explain(scored, column, pretest, odds, asker),
+            )
+
+        return Ranking(
+            diagnoses=tuple(map(diagnosis, scored.columns, scored.ranks, scored.log10_odds)),
+            case=scored.case,
+            red_flags=scored.red_flags,
+            scores=scored.scores,
+            provenance=self.provenance,
+            considered=len(self.index),
+            names=self.graph.name,
+        )
+
+    def _explain(
+        self, scored: _Scored, column: int, pretest: float, odds: float, asker: _Asker
+    ) -> Explanation:
+        disease = self._disease(column)
+        profile = self.index.profile(disease)
+        evidence = profile.evidence(scored.case) + list(scored.rule_evidence.get(disease, ()))
+        moved = math.fsum(e.log10_lr for e in evidence if e.calibrated)
+        evidence.append(
+            Evidence(
+                disease=disease,
+                match="alternatives",
+                # What is left between the two ends: the other diseases explain the
+                # findings too, and findings of one patient depend on one another.
+                log10_lr=odds - log10_odds(pretest) - moved,
+                note=(
+                    "what other diseases explain as well, and the overlap among the "
+                    f"{len(scored.case.present)} present findings"
+                ),
+            )
+        )
+        evidence.sort(key=lambda e: (-abs(e.log10_lr), e.finding.term if e.finding else e.match))
+        return Explanation(
+            evidence=tuple(evidence),
+            unexplained=tuple(
+                e.finding
+                for e in evidence
+                if e.finding is not None and not e.finding.excluded and e.match in ("none", "excluded_in_disease")
+            ),
+            worth_asking=asker.questions(disease),
+        )
+
+    @cached_property
+    def provenance(self) -> dict[str, Any]:
+        """Versions, releases, checksums and settings: enough to run it again."""
+        from kgmed import __version__
+
+        return {
+            "kgmed": __version__,
+            "graph": {
+                "checksum": self.graph.checksum,
+                "overlays": len(self._overlays),
+                "sources": [
+                    {"id": s.id, "title": s.title, "release": s.release, "licence": s.licence}
+                    for s in self.graph.sources.values()
+                ],
+            },
+            "rules": len(self.rules),
+            "config": self.config.to_dict(),
+            "seed": None,  # nothing is drawn by chance
+        }
+
+    # ------------------------------------------------------------ evaluation
+
+    def rank_of(
+        self, record: Record, disease: str, *, without_references: Collection[str] = frozenset()
+    ) -> RankOf:
+        """Rank of one disease, for an evaluation against a known answer.
+
+        Args:
+            record: The patient.
+            disease: CURIE of the answer, or one that maps to it.
+            without_references: Annotations of that disease that rest on these
+                publications alone, or on none that is named, are left out. A
+                disease that has none left is ranked last.
+
+        Raises:
+            UnknownTermError: If the graph has no annotated disease of that CURIE.
+        """
+        column = self._column(self.graph.resolve(disease) or disease)
+        if column is None:
+            raise UnknownTermError(disease)
+        case = self.case(record)
+        told = self.rules.apply(case, self.graph)
+        rule_evidence = {d: tuple(e) for d, e in told.evidence.items()}
+        weights = self.scores(case, rule_evidence)
+        if without_references:
+            name = self._disease(column)
+            profile = self.index.profile(name, without_references=without_references)
+            if not profile.frequency and not profile.negative:
+                weights[column] = -np.inf
+            else:
+                evidence = [*profile.evidence(case), *rule_evidence.get(name, ())]
+                lr = math.fsum(e.log10_lr for e in evidence if e.calibrated)
+                weights[column] = profile.log10_pretest() + lr * self.index.temperature(case)
+        own = weights[column]
+        others = np.delete(weights, column)
+        rank = float((others > own + _TIE).sum() + 1 + (np.abs(others - own) <= _TIE).sum() / 2)
+        if own == -np.inf:
+            rank = float(len(weights))
+        first = int(np.argmax(weights))
+        first_odds, own_odds = _log10_odds_among(weights, [first, column])
+        return RankOf(
+            rank=rank,
+            posttest=posttest_probability(0.5, own_odds) if own > -np.inf else 0.0,
+            top1=self._disease(first),
+            top1_posttest=posttest_probability(0.5, first_odds),
+        )
+
+    # ------------------------------------------------------------ batch
+
+    def diagnose_many(
+        self, source: Any, *, top: int = 10, format: str | None = None, workers: int | None = None
+    ) -> Iterator[Ranking | Failure]:
+        """Diagnose records one after another; order kept, memory bounded, one bad record not fatal.
+
+        Args:
+            source: An iterable of anything that `diagnose` takes, a data frame, or
+                a file of many records (CSV, JSON lines).
+            top: How many diagnoses to return for each.
+            format: Name of the format when it should not be detected.
+            workers: Processes; None uses every core once the batch is longer than
+                64 records, 1 stays in this process.
+
+        Yields:
+            A `Ranking`, or a `Failure` in the place of a record that cannot be used.
+        """
+        import os
+
+        from kgmed.intake import iter_records
+
+        records = enumerate(iter_records(source, format=format, graph=self.graph))
+        workers = workers if workers is not None else os.cpu_count() or 1
+        first = records if workers == 1 else itertools.islice(records, _SERIAL)
+        for index, record in first:
+            yield self._restore(self._attempt(index, record, top))
+        if workers > 1 and (ahead := next(records, None)) is not None:
+            yield from self._parallel(itertools.chain([ahead], records), top, workers)
+
+    def _attempt(self, index: int, record: Record | KgmedError, top: int) -> _Scored | Failure:
+        try:
+            if isinstance(record, KgmedError):
+                raise record
+            return self._score(self.case(record), top)
+        except KgmedError as error:
+            record_id = record.id if isinstance(record, Record) else getattr(error, "record_id", "")
+            return Failure(index=index, record_id=record_id, error=type(error).__name__, message=str(error))
+
+    def _restore(self, result: _Scored | Failure) -> Ranking | Failure:
+        return result if isinstance(result, Failure) else self._ranking(result)
+
+    def _parallel(
+        self, records: Iterable[tuple[int, Any]], top: int, workers: int
+    ) -> Iterator[Ranking | Failure]:
+        from loky import get_reusable_executor
+
+        # loky starts clean processes without importing the caller's script again,
+        # so a batch works from a script without a main guard.
+        executor = get_reusable_executor(
+            max_workers=workers, initializer=_start_worker, initargs=(self.config, self._overlays)
+        )
+        chunks = iter(lambda: list(itertools.islice(iterator, _CHUNK)), [])
+        iterator = iter(records)
+        waiting: deque[Any] = deque()
+        for chunk in chunks:
+            waiting.append(executor.submit(_work, chunk, top))
+            if len(waiting) >= 2 * workers:
+                yield from map(self._restore, waiting.popleft().result())
+        while waiting:
+            yield from map(self._restore, waiting.popleft().result())
+
+
+class _Asker:
+    """What to ask next, worked out once for a ranking."""
+
+    def __init__(self, engine: Engine, scored: _Scored) -> None:
+        self._engine = engine
+        self._scored = scored
+
+    @cached_property
+    def _differential(self) -> tuple[list[Profile], np.ndarray[Any, Any]]:
+        """The likeliest diseases, and their share of the probability among themselves."""
+        engine = self._engine
+        weights = engine.scores(self._scored.case, self._scored.rule_evidence)
+        k = min(_ASK_OVER, len(weights))
+        best = np.argsort(-weights, kind="stable")[:k]
+        share = np.power(10.0, weights[best] - weights[best].max())
+        return [engine.index.profile(engine._disease(c)) for c in best], share / share.sum()
+
+    @cached_property
+    def _gains(self) -> dict[int, tuple[float, float]]:
+        """Finding row -> (information gain in bits, chance that it is present)."""
+        index = self._engine.index
+        profiles, share = self._differential
+        known: set[int] = set()
+        for finding in self._scored.case.findings:
+            if (row := index._row(finding.term)) is not None:
+                # Whatever lies above a present finding is known; so is an excluded one.
+                known.update(index.ancestors(row).tolist() if not finding.excluded else [row])
+        rows = sorted({row for p in profiles for row in p.frequency} - known)
+        if not rows:
+            return {}
+        table = np.asarray(
+            [
+                [max(p.anywhere[row][0] if row in p.anywhere else 0.0, float(index.background[row])) for row in rows]
+                for p in profiles
+            ]
+        )
+        chance = share @ table
+        before = _entropy(share)
+        yes = share[:, None] * table / chance
+        no = share[:, None] * (1.0 - table) / (1.0 - chance)
+        gain = before - chance * _entropy(yes) - (1.0 - chance) * _entropy(no)
+        return {row: (float(g), float(c)) for row, g, c in zip(rows, np.maximum(gain, 0.0), chance, strict=True)}
+
+    def questions(self, disease: str) -> tuple[Question, ...]:
+        """The findings of a disease whose answer would tell most."""
+        graph, index = self._engine.graph, self._engine.index
+        profile = index.profile(disease)
+        candidates = [
+            Question(
+                term=(curie := graph.curie(int(index.terms[row]))),
+                name=graph.name(curie),
+                information_gain=self._gains[row][0],
+                p_if_disease=profile.anywhere[row][0],
+                p_overall=self._gains[row][1],
+            )
+            for row in profile.frequency
+            if row in self._gains
+        ]
+        candidates.sort(key=lambda q: (-q.information_gain, q.term))
+        return tuple(candidates[:_QUESTIONS])
+
+
+def _entropy(p: np.ndarray[Any, Any]) -> Any:
+    """Entropy in bits along the first axis."""
+    return -(p * np.log2(np.maximum(p, 1e-300))).sum(axis=0)
+
+
+def _log10_odds_among(weights: np.ndarray[Any, Any], columns: Iterable[int]) -> list[float]:
+    """log10 odds of some diseases against all others, from log10 weights.
+
+    The others are added up one by one where they are little beside the disease:
+    a difference of two near-equal sums would lose all digits.
+    """
+    highest = weights.max()
+    linear = np.power(10.0, weights - highest)
+    total = float(linear.sum())
+    odds = []
+    for column in columns:
+        own = float(linear[column])
+        others = total - own if own < 0.5 * total else float(np.delete(linear, column).sum())
+        # A disease alone in its graph has no other: the floor keeps its odds finite.
+        odds.append(math.log10(max(own, 1e-300)) - math.log10(max(others, 1e-300)))
+    return odds
+
+
+# ---------------------------------------------------------------- module level
+
+_default: Engine | None = None
+_worker: Engine | None = None
+
+
+def load_engine(config: EngineConfig | str | FilePath | None = None) -> Engine:
+    """An engine over the graph that ships with kgmed, or the one that a TOML file names.
+
+    Raises:
+        ConfigError: If the file is malformed.
+        GraphFileError: If the graph is missing or damaged.
+    """
+    if config is None:
+        config = EngineConfig()
+    elif not isinstance(config, EngineConfig):
+        config = EngineConfig.load(config)
+    folder = FilePath(config.graph) if config.graph else ontologies_folder() / "default"
+    graph = KnowledgeGraph.load(folder)
+    rules = None
+    if config.rules:
+        rules = load_rules(ontologies_folder() / "rules", *config.rules).with_rules(list(graph.rules))
+    return Engine(graph, config=config, rules=rules)
+
+
+def _default_engine() -> Engine:
+    global _default
+    if _default is None:
+        _default = load_engine()
+    return _default
+
+
+def diagnose(source: Any, *, engine: Engine | None = None, top: int = 10, format: str | None = None) -> Ranking:
+    """Rank the diseases that explain one patient; see `Engine.diagnose`.
+
+    With no engine named, the one over the graph that ships with kgmed is used.
+
+    >>> import kgmed
+    >>> ranking = kgmed.diagnose({"present": ["HP:0001083", "HP:0002616", "HP:0001166"], "sex": "MALE"})
+    >>> ranking[0].name
+    'Marfan syndrome'
+    """
+    return (engine or _default_engine()).diagnose(source, top=top, format=format)
+
+
+def diagnose_many(
+    source: Any,
+    *,
+    engine: Engine | None = None,
+    top: int = 10,
+    format: str | None = None,
+    workers: int | None = None,
+) -> Iterator[Ranking | Failure]:
+    """Diagnose many records; see `Engine.diagnose_many`."""
+    return (engine or _default_engine()).diagnose_many(source, top=top, format=format, workers=workers)
+
+
+def _start_worker(config: EngineConfig, overlays: tuple[Ontology, ...]) -> None:
+    global _worker
+    _worker = load_engine(config)
+    for overlay in overlays:
+        _worker = _worker.with_ontology(overlay)
+
+
+def _work(chunk: list[tuple[int, Any]], top: int) -> list[_Scored | Failure]:
+    assert _worker is not None
+    return [_worker._attempt(index, record, top) for index, record in chunk]

@@ -1,0 +1,737 @@
+"""Likelihood ratios of findings over diseases, with the ontology between them.
+
+The formula, each constant and a worked case stand in docs/method.md. In short,
+for a present finding q and a disease d:
+
+    LR(q, d) = P(q | d) / P(q)
+
+where P(q) is the background frequency, the mean of P(q | d) over all diseases,
+and P(q | d) is the highest of
+
+- the frequency of q in d, or of an annotated term below q (`exact`, `more_general`);
+- P(a | d) * P(q) / P(a) * penalty for each ancestor a of q that d is annotated
+  with (`more_specific`) or that lies above one of its annotations (`related`);
+- P(q): what a disease is not known to cause is as common in it as elsewhere (`none`).
+
+`LikelihoodIndex` holds all frequencies as sparse arrays, so that a case is scored
+against every disease at once; `Profile` works the same numbers out for one
+disease, with the reason for each. A test holds the two against each other.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from kgmed.config import LikelihoodConfig
+from kgmed.errors import GraphFileError
+from kgmed.graph import HAS_PHENOTYPE, IS_A, KnowledgeGraph, Path
+from kgmed.ontology import Edge
+from kgmed.record import Case, Finding
+from kgmed.result import Evidence, Match
+
+__all__ = ["ONSET_STAGES", "LikelihoodIndex", "Profile", "stage_of_days"]
+
+FloatArray = np.ndarray[Any, np.dtype[np.float32]]
+IntArray = np.ndarray[Any, np.dtype[Any]]
+
+INDEX_FILE = "likelihood.safetensors"
+_DAYS_PER_YEAR = 365.25
+_MAX_FREQUENCY = 0.99  # no finding is certain: an obligate one can be overlooked
+_MAX_NEGATIVE = 0.5  # 0 of 1 patients is no proof of absence, but no sign of presence either
+
+# Stages of onset as HPO defines them (HP:0003674 and below), with the age in days
+# at which each ends.
+ONSET_STAGES: tuple[tuple[str, float], ...] = (
+    ("antenatal", 0.0),
+    ("congenital", 1.0),
+    ("neonatal", 28.0),
+    ("infantile", _DAYS_PER_YEAR),
+    ("childhood", 5 * _DAYS_PER_YEAR),
+    ("juvenile", 16 * _DAYS_PER_YEAR),
+    ("young adult", 40 * _DAYS_PER_YEAR),
+    ("middle age", 60 * _DAYS_PER_YEAR),
+    ("late", math.inf),
+)
+_STAGE_OF_TERM: dict[str, tuple[int, ...]] = {
+    "HP:0030674": (0,),
+    "HP:0011460": (0,),
+    "HP:0011461": (0,),
+    "HP:0034197": (0,),
+    "HP:0034198": (0,),
+    "HP:0034199": (0,),
+    "HP:0003577": (1,),
+    "HP:0003623": (2,),
+    "HP:0003593": (3,),
+    "HP:0011463": (4,),
+    "HP:0003621": (5,),
+    "HP:0410280": (2, 3, 4, 5),  # pediatric onset
+    "HP:0003581": (6, 7, 8),  # adult onset
+    "HP:0011462": (6,),
+    "HP:0025708": (6,),
+    "HP:0025709": (6,),
+    "HP:0025710": (6,),
+    "HP:0003596": (7,),
+    "HP:0003584": (8,),
+}
+# Onset is recorded coarsely: a share of each observation goes to the stages beside it.
+_STAGE_KEPT, _STAGE_SPILLED = 0.7, 0.15
+_X_LINKED_RECESSIVE = "HP:0001419"
+
+
+def stage_of_days(days: float) -> int:
+    """Index into `ONSET_STAGES` of an age in days.
+
+    >>> ONSET_STAGES[stage_of_days(3 * 365.25)][0]
+    'childhood'
+    """
+    return next(i for i, (_, end) in enumerate(ONSET_STAGES) if days < end)
+
+
+def smoothed(k: float, n: float, config: LikelihoodConfig) -> float:
+    """Frequency from k of n patients, pulled towards the usual frequency of an annotation.
+
+    The mean of a Beta posterior whose prior counts for `prior_patients` patients.
+
+    >>> round(smoothed(1, 1, LikelihoodConfig()), 3)
+    0.533
+    """
+    a = config.prior_patients
+    return (k + config.prior_frequency * a) / (n + a)
+
+
+@dataclass(frozen=True)
+class _Sparse:
+    """Rows of (disease, value): row r is `columns[pointer[r]:pointer[r + 1]]` with `values`."""
+
+    pointer: IntArray
+    columns: IntArray
+    values: FloatArray
+
+    def row(self, r: int) -> tuple[IntArray, FloatArray]:
+        low, high = self.pointer[r], self.pointer[r + 1]
+        return self.columns[low:high], self.values[low:high]
+
+    @staticmethod
+    def of(rows: IntArray, columns: IntArray, values: np.ndarray[Any, Any], n_rows: int) -> _Sparse:
+        """From coordinates; where one is given twice the highest value stands."""
+        order = np.lexsort((-values, columns, rows))
+        rows, columns, values = rows[order], columns[order], values[order]
+        first = np.ones(len(rows), dtype=bool)
+        first[1:] = (rows[1:] != rows[:-1]) | (columns[1:] != columns[:-1])
+        rows = rows[first]
+        pointer = np.searchsorted(rows, np.arange(n_rows + 1)).astype(np.int32)
+        return _Sparse(pointer, columns[first].astype(np.int32), values[first].astype(np.float32))
+
+
+class LikelihoodIndex:
+    """Every frequency of every disease, ready to score a case against all at once.
+
+    Attributes:
+        terms, diseases: Node of each finding row and disease column in the graph,
+            shapes (n_terms,) and (n_diseases,), ascending.
+        background: Background frequency of each finding, shape (n_terms,).
+        log10_pretest: log10 pretest probability of each disease, shape (n_diseases,).
+        onset: P(stage of onset | disease), shape (n_diseases, 9).
+        onset_overall: P(stage of onset) over all diseases, shape (9,).
+        x_linked: Whether a disease is annotated as X-linked recessive only.
+    """
+
+    def __init__(self, graph: KnowledgeGraph, config: LikelihoodConfig, arrays: dict[str, Any]) -> None:
+        self.graph = graph
+        self.config = config
+        self._arrays = arrays
+        self.terms: IntArray = arrays["terms"]
+        self.diseases: IntArray = arrays["diseases"]
+        self.background: FloatArray = arrays["background"]
+        self.log10_pretest: FloatArray = arrays["log10_pretest"]
+        self.onset: FloatArray = arrays["onset"]
+        self.onset_overall: FloatArray = arrays["onset_overall"]
+        self.x_linked = arrays["x_linked"]
+        self._closure = _Sparse(arrays["closure.pointer"], arrays["closure.columns"], self.background)
+        self._any, self._direct, self._negative = (
+            _Sparse(*(arrays[f"{name}.{part}"] for part in ("pointer", "columns", "values")))
+            for name in ("any", "direct", "negative")
+        )
+        self._log10_background = np.log10(self.background)
+        self.row_of = {int(node): row for row, node in enumerate(self.terms)}
+        self.column_of = {int(node): column for column, node in enumerate(self.diseases)}
+        self._present_rows: dict[int, tuple[IntArray, FloatArray]] = {}
+        self._inherited_rows: dict[int, tuple[IntArray, FloatArray]] = {}
+        self._excluded_rows: dict[int, tuple[IntArray, FloatArray]] = {}
+        self._age_rows: dict[tuple[int, bool], FloatArray] = {}
+
+    # ------------------------------------------------------------ compiling
+
+    @classmethod
+    def compile(cls, graph: KnowledgeGraph, config: LikelihoodConfig | None = None) -> LikelihoodIndex:
+        """Work the frequencies out from the graph's edges."""
+        config = config or LikelihoodConfig()
+        edges = graph.edge_columns
+        terms = np.asarray(
+            [i for i, t in enumerate(graph.terms()) if t.kind == "finding" and not t.obsolete], dtype=np.int32
+        )
+        n_terms = len(terms)
+        row_of_node = np.full(len(graph), -1, dtype=np.int32)
+        row_of_node[terms] = np.arange(n_terms, dtype=np.int32)
+
+        is_a = np.flatnonzero((edges.predicate.codes == edges.predicate.code(IS_A)) & ~edges.negated)
+        child, parent = row_of_node[edges.subject[is_a]], row_of_node[edges.object[is_a]]
+        inside = (child >= 0) & (parent >= 0)
+        closure_pointer, closure_columns = _closure(child[inside], parent[inside], n_terms)
+
+        rows = np.flatnonzero(edges.predicate.codes == edges.predicate.code(HAS_PHENOTYPE))
+        objects = _current(graph, row_of_node)[edges.object[rows]]
+        rows, objects = rows[objects >= 0], objects[objects >= 0]
+        diseases, column = np.unique(edges.subject[rows], return_inverse=True)
+        n_diseases = len(diseases)
+
+        patients, total = _counts(
+            edges.numerator[rows], edges.denominator[rows], edges.frequency[rows], edges.negated[rows], config
+        )
+        key, inverse = np.unique(column.astype(np.int64) * n_terms + objects, return_inverse=True)
+        k = np.bincount(inverse, patients, len(key))
+        n = np.bincount(inverse, total, len(key))
+        key_disease, key_term = (key // n_terms).astype(np.int32), (key % n_terms).astype(np.int32)
+        p = (k + config.prior_frequency * config.prior_patients) / (n + config.prior_patients)
+        positive = k > 0
+        direct = _Sparse.of(
+            key_term[positive], key_disease[positive], np.minimum(p[positive], _MAX_FREQUENCY), n_terms
+        )
+        negative = _Sparse.of(
+            key_term[~positive], key_disease[~positive], np.minimum(p[~positive], _MAX_NEGATIVE), n_terms
+        )
+        # Whoever has a finding has all that is above it.
+        starts = closure_pointer[key_term[positive]]
+        lengths = closure_pointer[key_term[positive] + 1] - starts
+        offsets = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        above = closure_columns[np.repeat(starts, lengths) + offsets]
+        anywhere = _Sparse.of(
+            above,
+            np.repeat(key_disease[positive], lengths),
+            np.repeat(np.minimum(p[positive], _MAX_FREQUENCY), lengths),
+            n_terms,
+        )
+        sums = np.bincount(
+            np.repeat(np.arange(n_terms), np.diff(anywhere.pointer)), anywhere.values, minlength=n_terms
+        )
+        # One imagined disease with and one without: no finding is impossible.
+        background = ((sums + 1.0) / (n_diseases + 2.0)).astype(np.float32)
+
+        onset, onset_overall = _onset(graph, diseases, config)
+        arrays = {
+            "terms": terms,
+            "diseases": diseases.astype(np.int32),
+            "background": background,
+            "log10_pretest": _log10_pretest(_publications(graph, rows, column, n_diseases), config),
+            "onset": onset,
+            "onset_overall": onset_overall,
+            "x_linked": _x_linked(graph, diseases),
+            "closure.pointer": closure_pointer,
+            "closure.columns": closure_columns,
+        }
+        for name, sparse in (("any", anywhere), ("direct", direct), ("negative", negative)):
+            arrays[f"{name}.pointer"] = sparse.pointer
+            arrays[f"{name}.columns"] = sparse.columns
+            arrays[f"{name}.values"] = sparse.values
+        return cls(graph, config, arrays)
+
+    def to_bytes(self) -> bytes:
+        """The index as safetensors, with the constants that it was compiled with."""
+        from safetensors.numpy import save
+
+        return bytes(save(self._arrays, metadata={"config": repr(self.config)}))
+
+    @classmethod
+    def load(cls, graph: KnowledgeGraph, config: LikelihoodConfig | None = None) -> LikelihoodIndex:
+        """The index stored beside the graph, or a fresh one if there is none for these constants.
+
+        Raises:
+            GraphFileError: If the stored index does not fit the graph.
+        """
+        config = config or LikelihoodConfig()
+        data = graph.file(INDEX_FILE)
+        if data is None or _metadata(data).get("config") != repr(config):
+            return cls.compile(graph, config)
+        from safetensors.numpy import load
+
+        arrays = load(data)
+        if len(arrays["terms"]) and int(arrays["terms"].max()) >= len(graph):
+            raise GraphFileError(f"{INDEX_FILE} does not belong to this graph; run `kgmed graph build`")
+        return cls(graph, config, arrays)
+
+    # ------------------------------------------------------------ scoring
+
+    def __len__(self) -> int:
+        return len(self.diseases)
+
+    def ancestors(self, row: int) -> IntArray:
+        """Rows of a finding and all above it."""
+        low, high = self._closure.pointer[row], self._closure.pointer[row + 1]
+        return self._closure.columns[low:high]
+
+    def present_row(self, row: int) -> tuple[IntArray, FloatArray]:
+        """log10 LR of a present finding: (diseases, values) where it is not 0."""
+        cached = self._present_rows.get(row)
+        if cached is not None:
+            return cached
+        best = np.zeros(len(self), dtype=np.float32)
+        for ancestor in self.ancestors(row).tolist():
+            if ancestor == row:
+                columns, p = self._any.row(row)
+                values = np.log10(p) - self._log10_background[row]
+            else:
+                columns, values = self._inherited_row(ancestor)
+            best[columns] = np.maximum(best[columns], values)
+        columns, p = self._negative.row(row)
+        against = np.minimum(0.0, np.log10(p) - self._log10_background[row])
+        has_positive = np.isin(columns, self._any.row(row)[0])
+        best[columns[~has_positive]] = against[~has_positive]
+        columns = np.flatnonzero(best).astype(np.int32)
+        self._present_rows[row] = columns, best[columns]
+        return self._present_rows[row]
+
+    def _inherited_row(self, ancestor: int) -> tuple[IntArray, FloatArray]:
+        """What any finding below `ancestor` takes from it: (diseases, log10 LR), where above 0."""
+        cached = self._inherited_rows.get(ancestor)
+        if cached is None:
+            log10_background = self._log10_background[ancestor]
+            columns, p = self._any.row(ancestor)
+            values = np.log10(p) - log10_background - self.config.related_penalty
+            direct, p = self._direct.row(ancestor)
+            place = np.searchsorted(columns, direct)  # whatever is annotated is among "any"
+            values[place] = np.maximum(values[place], np.log10(p) - log10_background - self.config.specific_penalty)
+            counts = values > 0
+            cached = columns[counts], values[counts].astype(np.float32)
+            self._inherited_rows[ancestor] = cached
+        return cached
+
+    def excluded_row(self, row: int) -> tuple[IntArray, FloatArray]:
+        """log10 LR of an excluded finding: (diseases, values) where it is not 0."""
+        cached = self._excluded_rows.get(row)
+        if cached is None:
+            columns, p = self._any.row(row)
+            values = np.minimum(
+                0.0, np.log10(1.0 - p) - math.log10(1.0 - self.background[row]) + self.config.looked_for
+            )
+            counts = values < 0
+            cached = columns[counts], values[counts].astype(np.float32)
+            self._excluded_rows[row] = cached
+        return cached
+
+    def age_row(self, stage: int, *, is_onset: bool) -> FloatArray:
+        """log10 LR of the age, for all diseases.
+
+        Args:
+            stage: Index into `ONSET_STAGES`.
+            is_onset: Whether the disease began in that stage; otherwise the
+                patient is in it now, and the disease began then or before.
+        """
+        cached = self._age_rows.get((stage, is_onset))
+        if cached is None:
+            stages = slice(stage, stage + 1) if is_onset else slice(0, stage + 1)
+            ratio = self.onset[:, stages].sum(axis=1) / self.onset_overall[stages].sum()
+            cached = np.log10(ratio).astype(np.float32)
+            self._age_rows[(stage, is_onset)] = cached
+        return cached
+
+    def log10_lr(self, case: Case) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Sum of the log10 likelihood ratios of a case, for all diseases."""
+        total = np.zeros(len(self), dtype=np.float64)
+        for curie in sorted(case.present):
+            if (row := self._row(curie)) is not None:
+                columns, values = self.present_row(row)
+                total[columns] += values
+        for curie in sorted(case.excluded):
+            if (row := self._row(curie)) is not None:
+                columns, values = self.excluded_row(row)
+                total[columns] += values
+        if (age := stage_of_case(case)) is not None:
+            total += self.age_row(age[0], is_onset=age[1])
+        if (ratios := self._sex_ratios(case.record.sex)) is not None:
+            total[self.x_linked] += ratios[2]
+        return total
+
+    def _row(self, curie: str) -> int | None:
+        return self.row_of.get(self.graph.node_id(curie)) if curie in self.graph else None
+
+    def _sex_ratios(self, sex: str) -> tuple[float, float, float] | None:
+        """P(sex | X-linked recessive), P(sex), log10 of their ratio; None when the sex is not told."""
+        if sex not in ("FEMALE", "MALE"):
+            return None
+        p = self.config.male_share if sex == "MALE" else 1.0 - self.config.male_share
+        return p, 0.5, math.log10(p / 0.5)
+
+    def temperature(self, case: Case) -> float:
+        """By how much the findings' common weight is reduced since they depend on one another.
+
+        The design effect of Kish (Survey Sampling, 1965): n observations with mean
+        correlation rho carry the information of n / (1 + (n - 1) rho).
+        """
+        n = len(case.present)
+        return 1.0 / (1.0 + self.config.correlation * max(0, n - 1))
+
+    def profile(self, disease: str, *, without_references: Collection[str] = ()) -> Profile:
+        """The same numbers for one disease, with their reasons."""
+        return Profile(self, disease, frozenset(without_references))
+
+
+def stage_of_case(case: Case) -> tuple[int, bool] | None:
+    """(stage, is_onset) from the onset, or else from the age now; None when neither is known."""
+    record = case.record
+    if record.onset_days is not None:
+        return stage_of_days(record.onset_days), True
+    if record.age_days is not None:
+        return stage_of_days(record.age_days), False
+    return None
+
+
+class Profile:
+    """What is known of one disease: frequencies, and the edges that they rest on.
+
+    Args:
+        index: Compiled index, for background frequencies and the hierarchy.
+        disease: CURIE.
+        without_references: Edges whose only reference is one of these are left
+            out, as are edges of sources that give no reference. An evaluation uses
+            it to take away the publication that a patient is from.
+    """
+
+    def __init__(self, index: LikelihoodIndex, disease: str, without_references: frozenset[str] = frozenset()) -> None:
+        self.index = index
+        self.disease = disease
+        graph, config = index.graph, index.config
+
+        def kept(edge: Edge) -> bool:
+            return not without_references or not (set(edge.references) <= without_references)
+
+        # term row -> its edges; the counts of all edges of a term are added up
+        edges: dict[int, list[Edge]] = {}
+        for edge in graph.edges(disease, HAS_PHENOTYPE):
+            term = graph.resolve(edge.object)
+            row = index._row(term) if term is not None else None
+            if row is not None and kept(edge):
+                edges.setdefault(row, []).append(edge)
+        self.frequency: dict[int, float] = {}
+        self.negative: dict[int, float] = {}
+        self.edges = edges
+        for row, rows_edges in edges.items():
+            counts = [_count(edge, config) for edge in rows_edges]
+            k, n = math.fsum(c[0] for c in counts), math.fsum(c[1] for c in counts)
+            p = smoothed(k, n, config)
+            if k > 0:
+                self.frequency[row] = min(p, _MAX_FREQUENCY)
+            else:
+                self.negative[row] = min(p, _MAX_NEGATIVE)
+        self.onset_edges = [e for e in graph.edges(disease, "has_onset") if kept(e)]
+        self.publications = len({e.references for rows_edges in edges.values() for e in rows_edges})
+
+    @cached_property
+    def anywhere(self) -> dict[int, tuple[float, int]]:
+        """Finding row -> (frequency of it or anything below it, row of the annotation)."""
+        out: dict[int, tuple[float, int]] = {}
+        for row, p in sorted(self.frequency.items()):
+            for ancestor in self.index.ancestors(row).tolist():
+                # The term itself wins a tie against what is below it.
+                if ancestor not in out or p > out[ancestor][0] or (p == out[ancestor][0] and row == ancestor):
+                    out[ancestor] = p, row
+        return out
+
+    def present(self, finding: Finding) -> Evidence:
+        """The evidence of a present finding."""
+        index, config = self.index, self.index.config
+        row = index._row(finding.term)
+        assert row is not None
+        background = float(index.background[row])
+        best: tuple[float, Match, int, int] = (background, "none", -1, -1)
+        if row in self.negative and row not in self.anywhere:
+            p = min(self.negative[row], background)
+            best = (p, "excluded_in_disease", row, row)
+        else:
+            for ancestor in index.ancestors(row).tolist():
+                if ancestor not in self.anywhere:
+                    continue
+                p_above, annotated = self.anywhere[ancestor]
+                if ancestor == row:
+                    candidate: tuple[float, Match, int, int] = (
+                        p_above,
+                        "exact" if annotated == row else "more_general",
+                        annotated,
+                        row,
+                    )
+                    if candidate[0] > best[0]:
+                        best = candidate
+                    continue
+                share = background / float(index.background[ancestor])
+                p = p_above * share * 10.0**-config.related_penalty
+                if p > best[0]:
+                    best = (p, "related", annotated, ancestor)
+                if ancestor in self.frequency:
+                    p = self.frequency[ancestor] * share * 10.0**-config.specific_penalty
+                    if p > best[0]:
+                        best = (p, "more_specific", ancestor, ancestor)
+        p, match, annotated, common = best
+        return Evidence(
+            finding=finding,
+            disease=self.disease,
+            match=match,
+            matched_term=self._curie(annotated) if annotated >= 0 else "",
+            p_if_disease=p,
+            p_if_not=background,
+            log10_lr=math.log10(p / background),
+            path=self._path(finding.term, common, annotated) if annotated >= 0 else Path(),
+            note=self._note(annotated),
+        )
+
+    def excluded(self, finding: Finding) -> Evidence:
+        """The evidence of an excluded finding."""
+        index = self.index
+        row = index._row(finding.term)
+        assert row is not None
+        p_absent = 1.0 - float(index.background[row])
+        p, match, annotated = p_absent, "none", -1
+        if row in self.anywhere:
+            p_present, annotated = self.anywhere[row]
+            match = "exact" if annotated == row else "more_general"
+            p = min(p_absent, (1.0 - p_present) * 10.0**index.config.looked_for)
+        elif row in self.negative:
+            match, annotated = "excluded_in_disease", row
+        return Evidence(
+            finding=finding,
+            disease=self.disease,
+            match=match,  # type: ignore[arg-type]
+            matched_term=self._curie(annotated) if annotated >= 0 else "",
+            p_if_disease=p,
+            p_if_not=p_absent,
+            log10_lr=math.log10(p / p_absent),
+            path=self._path(finding.term, row, annotated) if annotated >= 0 else Path(),
+            note=self._note(annotated),
+        )
+
+    def age(self, case: Case) -> Evidence | None:
+        """The evidence of the age of onset, or of the age now."""
+        age = stage_of_case(case)
+        if age is None or not self.onset_edges:
+            return None
+        stage, is_onset = age
+        overall = self.index.onset_overall
+        distribution = _stage_distribution(self.onset_edges, overall, self.index.config)
+        stages = slice(stage, stage + 1) if is_onset else slice(0, stage + 1)
+        p, p_overall = float(distribution[stages].sum()), float(overall[stages].sum())
+        stated = {i for e in self.onset_edges for i in _STAGE_OF_TERM.get(e.object, ())}
+        names = ", ".join(ONSET_STAGES[i][0] for i in sorted(stated))
+        when = ONSET_STAGES[stage][0]
+        return Evidence(
+            disease=self.disease,
+            match="age",
+            p_if_disease=p,
+            p_if_not=p_overall,
+            log10_lr=math.log10(p / p_overall),
+            path=Path(((self.onset_edges[0], False),)),
+            note=f"{'onset' if is_onset else 'age now'}: {when}; onset known of the disease: {names or 'not staged'}",
+        )
+
+    def sex(self, case: Case) -> Evidence | None:
+        """The evidence of the sex, for X-linked recessive diseases."""
+        ratios = self.index._sex_ratios(case.record.sex)
+        column = self.index.column_of.get(self.index.graph.node_id(self.disease))
+        if ratios is None or column is None or not self.index.x_linked[column]:
+            return None
+        edge = next(e for e in self.index.graph.edges(self.disease, "has_inheritance", _X_LINKED_RECESSIVE))
+        return Evidence(
+            disease=self.disease,
+            match="sex",
+            p_if_disease=ratios[0],
+            p_if_not=ratios[1],
+            log10_lr=ratios[2],
+            path=Path(((edge, False),)),
+            note="X-linked recessive inheritance",
+        )
+
+    def evidence(self, case: Case) -> list[Evidence]:
+        """All evidence of a case, in the order of its findings."""
+        out = [
+            self.excluded(f) if f.excluded else self.present(f)
+            for f in case.findings
+            if self.index._row(f.term) is not None
+        ]
+        out += [e for e in (self.age(case), self.sex(case)) if e is not None]
+        return out
+
+    def log10_pretest(self) -> float:
+        """log10 of the pretest weight, on the scale of `LikelihoodIndex.log10_pretest`."""
+        column = self.index.column_of[self.index.graph.node_id(self.disease)]
+        whole = len(
+            {e.references for e in self.index.graph.edges(self.disease, HAS_PHENOTYPE)}
+        )
+        lost = self.index.config.attention * math.log10(max(self.publications, 1) / max(whole, 1))
+        return float(self.index.log10_pretest[column]) + lost
+
+    # ------------------------------------------------------------ reasons
+
+    def _curie(self, row: int) -> str:
+        return self.index.graph.curie(int(self.index.terms[row]))
+
+    def _path(self, finding: str, common: int, annotated: int) -> Path:
+        """Up from the finding to the common term, down to the annotation, over to the disease."""
+        graph = self.index.graph
+        up = graph.is_a_path(finding, self._curie(common))
+        down = graph.is_a_path(self._curie(annotated), self._curie(common))
+        # The edge that speaks for most patients stands for its siblings; the note counts them.
+        edge = max(
+            self.edges[annotated], key=lambda e: (e.denominator or 0, e.frequency or 0.0, e.references, e.asserted_for)
+        )
+        back = tuple((e, not forward) for e, forward in reversed(down.steps))
+        return Path((*up.steps, *back, (edge, False)))
+
+    def _note(self, annotated: int) -> str:
+        if annotated < 0:
+            return ""
+        edges = self.edges[annotated]
+        counted = [e for e in edges if e.denominator]
+        parts = []
+        if counted:
+            k, n = sum(e.numerator or 0 for e in counted), sum(e.denominator or 0 for e in counted)
+            parts.append(f"{k} of {n} patients")
+        classes = {self.index.graph.name(e.frequency_term).lower() for e in edges if e.frequency_term}
+        parts += sorted(classes)
+        if not parts:
+            parts.append("frequency not stated")
+        references = {r for e in edges for r in e.references}
+        return f"{', '.join(parts)} ({len(references)} reference{'s' if len(references) != 1 else ''})"
+
+
+# ---------------------------------------------------------------- compiling, in pieces
+
+
+def _metadata(data: bytes) -> dict[str, str]:
+    """Metadata of a safetensors file: a little-endian length, then a JSON header."""
+    import json
+
+    length = int.from_bytes(data[:8], "little")
+    header: dict[str, Any] = json.loads(data[8 : 8 + length])
+    metadata: dict[str, str] = header.get("__metadata__", {})
+    return metadata
+
+
+def _closure(child: IntArray, parent: IntArray, n_terms: int) -> tuple[IntArray, IntArray]:
+    """Pointer and rows of each term with all above it."""
+    parents: list[list[int]] = [[] for _ in range(n_terms)]
+    for c, p in zip(child.tolist(), parent.tolist(), strict=True):
+        parents[c].append(p)
+    done: list[frozenset[int] | None] = [None] * n_terms
+    for start in range(n_terms):
+        stack = [start]
+        while stack:
+            term = stack[-1]
+            if done[term] is not None:
+                stack.pop()
+                continue
+            waiting = [p for p in parents[term] if done[p] is None]
+            if waiting:
+                stack.extend(waiting)
+                continue
+            done[term] = frozenset((term,)).union(*(done[p] or () for p in parents[term]))
+            stack.pop()
+    sets = [sorted(s or ()) for s in done]
+    pointer = np.zeros(n_terms + 1, dtype=np.int32)
+    np.cumsum([len(s) for s in sets], out=pointer[1:])
+    return pointer, np.asarray([t for s in sets for t in s], dtype=np.int32)
+
+
+def _current(graph: KnowledgeGraph, row_of_node: IntArray) -> IntArray:
+    """Finding row of every node, where an obsolete term counts as what replaced it."""
+    rows = row_of_node.copy()
+    for node, term in enumerate(graph.terms()):
+        if term.obsolete and term.replaced_by and (current := graph.resolve(term.curie)):
+            rows[node] = row_of_node[graph.node_id(current)]
+    return rows
+
+
+def _counts(
+    numerator: IntArray, denominator: IntArray, frequency: FloatArray, negated: IntArray, config: LikelihoodConfig
+) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Patients with the finding, and patients, that each annotation counts for."""
+    stated = ~np.isnan(frequency)
+    n = np.where(denominator > 0, denominator, np.where(stated, config.class_patients, 1.0))
+    k = np.where(
+        denominator > 0,
+        numerator,
+        np.where(stated, np.nan_to_num(frequency) * config.class_patients, config.frequency_unknown),
+    )
+    return np.where(negated, 0.0, k), np.where(negated, config.class_patients, n)
+
+
+def _count(edge: Edge, config: LikelihoodConfig) -> tuple[float, float]:
+    """The same for one edge."""
+    if edge.negated:
+        return 0.0, config.class_patients
+    if edge.denominator:
+        return float(edge.numerator or 0), float(edge.denominator)
+    if edge.frequency is not None:
+        return edge.frequency * config.class_patients, config.class_patients
+    return config.frequency_unknown, 1.0
+
+
+def _publications(graph: KnowledgeGraph, rows: IntArray, column: IntArray, n_diseases: int) -> IntArray:
+    """How many distinct publications the annotations of each disease rest on."""
+    references = graph.edge_columns.references
+    pairs = np.unique(column.astype(np.int64) * max(len(references.values), 1) + references.codes[rows])
+    return np.bincount(pairs // max(len(references.values), 1), minlength=n_diseases)
+
+
+def _log10_pretest(publications: IntArray, config: LikelihoodConfig) -> FloatArray:
+    weight = config.attention * np.log10(np.maximum(publications, 1))
+    return (weight - np.log10(np.power(10.0, weight).sum())).astype(np.float32) if len(weight) else weight
+
+
+def _stage_distribution(
+    edges: Iterable[Edge], overall: FloatArray | None, config: LikelihoodConfig
+) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """P(stage of onset | disease) from its onset annotations; pulled towards `overall` where given."""
+    weights = np.zeros(len(ONSET_STAGES), dtype=np.float64)
+    for edge in edges:
+        stages = _STAGE_OF_TERM.get(edge.object, ())
+        k, _ = _count(edge, config)
+        # An onset without a frequency is one statement, not half of one.
+        patients = k if edge.denominator or edge.frequency is not None else float(not edge.negated)
+        for stage in stages:
+            share = patients / len(stages)
+            weights[stage] += _STAGE_KEPT * share
+            for beside in (stage - 1, stage + 1):
+                if 0 <= beside < len(weights):
+                    weights[beside] += _STAGE_SPILLED * share
+    if overall is not None:
+        weights += np.asarray(overall, dtype=np.float64) * config.onset_patients
+    return weights / weights.sum() if weights.sum() > 0 else weights
+
+
+def _onset(graph: KnowledgeGraph, diseases: IntArray, config: LikelihoodConfig) -> tuple[FloatArray, FloatArray]:
+    edges = graph.edge_columns
+    code = edges.predicate.code("has_onset")
+    by_disease: dict[int, list[Edge]] = {}
+    for row in np.flatnonzero(edges.predicate.codes == code):
+        by_disease.setdefault(int(edges.subject[row]), []).append(graph.edge(int(row)))
+    known = [_stage_distribution(by_disease[n], None, config) for n in diseases.tolist() if n in by_disease]
+    # One imagined disease of each stage keeps every stage possible.
+    overall = np.sum(known, axis=0) + 1.0 if known else np.ones(len(ONSET_STAGES))
+    overall = (overall / overall.sum()).astype(np.float32)
+    table = np.tile(overall, (len(diseases), 1))
+    for column, node in enumerate(diseases.tolist()):
+        if node in by_disease:
+            table[column] = _stage_distribution(by_disease[node], overall, config)
+    return table.astype(np.float32), overall
+
+
+def _x_linked(graph: KnowledgeGraph, diseases: IntArray) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    edges = graph.edge_columns
+    recessive = graph.node_id(_X_LINKED_RECESSIVE) if _X_LINKED_RECESSIVE in graph else -1
+    of: dict[int, set[int]] = {}
+    for row in np.flatnonzero(edges.predicate.codes == edges.predicate.code("has_inheritance")):
+        of.setdefault(int(edges.subject[row]), set()).add(int(edges.object[row]))
+    return np.asarray([of.get(node) == {recessive} for node in diseases.tolist()], dtype=np.bool_)
