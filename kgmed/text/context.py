@@ -115,9 +115,13 @@ class Context:
     def assertion(self, start: int, end: int) -> Assertion:
         """What is said of the characters `start` to `end`."""
         reach = self._reach[self.sentence(start)]
-        return Assertion(
-            **{kind: any(low <= start < high for low, high in reach.get(kind, ())) for kind in _KINDS}
-        )
+
+        def reached(stretches: list[tuple[int, int]]) -> bool:
+            # They do not overlap and are in order.
+            at = bisect.bisect_right(stretches, start, key=lambda stretch: stretch[0]) - 1
+            return at >= 0 and start < stretches[at][1]
+
+        return Assertion(**{kind: reached(reach.get(kind, [])) for kind in _KINDS})
 
 
 def _scopes(text: str, start: int, end: int) -> dict[str, list[tuple[int, int]]]:
@@ -137,20 +141,38 @@ def _scopes(text: str, start: int, end: int) -> dict[str, list[tuple[int, int]]]
                     found.setdefault(cue.kind, []).append((cue.place, at, at + size))
     reach: dict[str, list[tuple[int, int]]] = {}
     for kind, cues in found.items():
+        # Cues of one kind do not overlap, so both columns are in order.
         stops = [(first, past) for place, first, past in cues if place == "stop"]
+        begins, ends = [first for first, _ in stops], [past for _, past in stops]
+        stretches = []
         for place, first, past in cues:
             if place == "before":
                 last = min(past + _REACH_BEFORE[kind], len(tokens)) - 1
-                until = next((tokens[s][1] for s, _ in stops if past <= s <= last), tokens[last][2])
-                reach.setdefault(kind, []).append((tokens[past - 1][2], until))
+                stop = bisect.bisect_left(begins, past)
+                stopped = stop < len(begins) and begins[stop] <= last
+                stretches.append(
+                    (tokens[past - 1][2], tokens[begins[stop]][1] if stopped else tokens[last][2])
+                )
             elif place == "after":
                 furthest = max(first - _REACH_AFTER[kind], 0)
-                since = next(
-                    (tokens[p - 1][2] for _, p in reversed(stops) if furthest < p <= first),
-                    tokens[furthest][1],
+                stop = bisect.bisect_right(ends, first) - 1
+                stopped = stop >= 0 and ends[stop] > furthest
+                stretches.append(
+                    (tokens[ends[stop] - 1][2] if stopped else tokens[furthest][1], tokens[first][1])
                 )
-                reach.setdefault(kind, []).append((since, tokens[first][1]))
+        reach[kind] = _merged(stretches)
     return reach
+
+
+def _merged(stretches: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The same characters as stretches that do not overlap, in order."""
+    out: list[tuple[int, int]] = []
+    for low, high in sorted(stretches):
+        if out and low <= out[-1][1]:
+            out[-1] = (out[-1][0], max(high, out[-1][1]))
+        else:
+            out.append((low, high))
+    return out
 
 
 def sections(text: str) -> tuple[Section, ...]:

@@ -104,6 +104,7 @@ def _rows(
 ) -> tuple[list[tuple[str, str, bool, int, str]], dict[str, tuple[str, bool, int]]]:
     lists = read_list("words")
     stop_names = {_key(n) for n in lists["stop_names"]["names"]}
+    stop_acronyms = set(lists["stop_names"]["names"])
     rows: dict[tuple[str, str], tuple[str, str, bool, int, str]] = {}
     acronyms: dict[str, list[tuple[int, str, bool]]] = {}
     for term, full_name, own_rank in _names(graph):
@@ -111,6 +112,8 @@ def _rows(
         for name in _variants(full_name):
             rank = own_rank
             if _ACRONYM.fullmatch(name):
+                if name in stop_acronyms:
+                    continue
                 acronyms.setdefault(name, []).append((rank, term.curie, disease))
                 continue
             roots = content_roots(name)

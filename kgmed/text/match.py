@@ -30,6 +30,8 @@ __all__ = ["DictionaryTagger", "Mention"]
 
 # "Hypoplasia of the very small left thumb": this many left-out words may stand inside a mention.
 _MAX_LEFT_OUT = 5
+# Words of the longest series that is looked at: "ocular, nasal, oral and renal anomalies".
+_MAX_SERIES = 16
 # What a name must hold to be found across a comma, "and" or "or".
 _SERIES = re.compile(r"[,/&]|\b(?:and|or)\b")
 # Link a head to what it is about: "hypoplasia of the thumb".
@@ -158,13 +160,15 @@ class DictionaryTagger:
         """`A and B N` holds `A N` beside `B N`; `N of A and B` holds `N of B` beside `N of A`."""
         out: list[_Hit] = []
         taken = {(h.first, h.last) for h in hits}
+        terms_at: dict[int, set[str]] = {}
+        for hit in hits:
+            for at in range(hit.first, hit.last + 1):
+                terms_at.setdefault(at, set()).add(hit.name.term)
         for joint in range(1, len(words) - 1):
             if words.kinds[joint] != JOINER or words.gaps[joint] == BREAK or words.gaps[joint + 1] == BREAK:
                 continue
             for hit in (*self._shared_end(words, roots, joint), *self._shared_start(words, roots, joint)):
-                known = any(
-                    h.first <= hit.last and hit.first <= h.last and h.name.term == hit.name.term for h in hits
-                )
+                known = any(hit.name.term in terms_at.get(at, ()) for at in range(hit.first, hit.last + 1))
                 if (hit.first, hit.last) not in taken and not known:
                     taken.add((hit.first, hit.last))
                     out.append(hit)
@@ -195,12 +199,10 @@ class DictionaryTagger:
         for at in range(joint - 1, -1, -1):
             if words.kinds[at] == PLAIN:
                 left.insert(0, at)
-                if link and len(left) > _MAX_ELIDED + _MAX_SHARED:
-                    break
             elif words.lower[at] in _LINKS and left:
                 link = True
                 break
-            if words.gaps[at] == BREAK:
+            if words.kinds[at] == JOINER or len(left) > _MAX_ELIDED or words.gaps[at] == BREAK:
                 break
         if not link or len(left) > _MAX_ELIDED:
             return []
@@ -278,7 +280,7 @@ def _run(words: Words, first: int) -> list[int]:
 def _items(words: Words, joint: int) -> list[list[int]]:
     """The members of a series that ends with the joiner, nearest first: `a b, c, and` -> [c], [a, b]."""
     items: list[list[int]] = [[]]
-    for at in range(joint - 1, -1, -1):
+    for at in range(joint - 1, max(joint - 1 - _MAX_SERIES, -1), -1):
         if words.kinds[at] != PLAIN:
             break
         # A comma right before the joiner parts no members.
@@ -307,12 +309,22 @@ def _longest(hits: list[_Hit]) -> list[_Hit]:
     return out
 
 
+def _covering(hits: list[_Hit]) -> dict[int, list[_Hit]]:
+    """Hits by the words that they cover."""
+    out: dict[int, list[_Hit]] = {}
+    for hit in hits:
+        for at in range(hit.first, hit.last + 1):
+            out.setdefault(at, []).append(hit)
+    return out
+
+
 def _inside(hits: list[_Hit], longest: list[_Hit]) -> list[_Hit]:
     """Hits of two or more words that lie inside a longer one and mean another term."""
+    covering = _covering(longest)
     return [
         h
         for h in hits
-        for outer in longest
+        for outer in covering.get(h.first, ())
         if outer.first <= h.first and h.last <= outer.last and 1 < h.content < outer.content
         if h.name.term != outer.name.term
     ]
@@ -323,6 +335,9 @@ def _joined(findings: list[_Hit], diseases: list[_Hit]) -> list[_Hit]:
 
     A finding inside the longer name of a disease stays: sickle cell anemia is an anemia.
     """
+    covering = _covering(findings)
     return findings + [
-        d for d in diseases if not any(f.first <= d.first and d.last <= f.last for f in findings)
+        d
+        for d in diseases
+        if not any(f.first <= d.first and d.last <= f.last for f in covering.get(d.first, ()))
     ]

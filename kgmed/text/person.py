@@ -70,9 +70,11 @@ _AT_AGE = re.compile(
 )
 _SINCE_BIRTH = re.compile(r"\b(?:since|from|at) birth\b", re.IGNORECASE)
 _LASTING = re.compile(
-    rf"\b(?:(?:for|over|during|within|x|×)\s*(?:the\s+)?(?:past|last|about|approximately|previous|preceding)?\s*{_NUMBER}[\s-]*{_LONG_UNIT}\b"
+    rf"\b(?:(?:for|over|during|within|x|×)\s*(?:the\s+)?"
+    rf"(?:past|last|about|approximately|previous|preceding)?\s*{_NUMBER}[\s-]*{_LONG_UNIT}\b"
     rf"|(?P<ago>{_NUMBER.replace('?P<n>', '?P<n2>')}[\s-]*{_LONG_UNIT.replace('?P<u>', '?P<u2>')}\s+ago\b)"
-    rf"|{_NUMBER.replace('?P<n>', '?P<n3>')}[\s-]*{_LONG_UNIT.replace('?P<u>', '?P<u3>')}['’]?s?[\s-]+history\b)",
+    rf"|{_NUMBER.replace('?P<n>', '?P<n3>')}[\s-]*{_LONG_UNIT.replace('?P<u>', '?P<u3>')}"
+    r"['’]?s?[\s-]+history\b)",
     re.IGNORECASE,
 )
 

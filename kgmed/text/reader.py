@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -80,16 +81,18 @@ class TextReader:
         """
         _refuse(text, record_id)
         parts = sections(text)
+        starts = [p.heading[0] if p.heading else p.start for p in parts]
         context = Context(text)
         person = read_person(text)
-        onsets = read_onsets(text)
+        onsets: dict[int, list[Onset]] = {}
+        for onset_phrase in read_onsets(text):
+            onsets.setdefault(context.sentence(onset_phrase.start), []).append(onset_phrase)
         values, issues = read_values(text, record_id=record_id)
         findings = []
         diseases = []
         for mention in self.tagger(text):
-            part = next((p for p in reversed(parts) if p.start <= mention.start), None)
-            kind = part.kind if part else ""
-            if kind in _NO_FINDINGS or (part is not None and part.heading and mention.start < part.start):
+            kind = parts[bisect.bisect_right(starts, mention.start) - 1].kind
+            if kind in _NO_FINDINGS:
                 continue
             said = context.assertion(mention.start, mention.end)
             when = _when(said, kind)
@@ -109,7 +112,8 @@ class TextReader:
                 continue
             onset = None
             if not said.negated and when in ("current", "historical"):
-                onset = _onset(onsets, mention, context, person.age_days)
+                near = onsets.get(context.sentence(mention.start), [])
+                onset = _onset(near, mention, person.age_days)
             findings.append(
                 Finding(
                     term=mention.term,
@@ -139,14 +143,16 @@ def _refuse(text: object, record_id: str) -> None:
         raise InputError(f"a note must be a string, not {type(text).__name__}; decode it first")
     if len(text) > MAX_CHARACTERS:
         raise RecordError(
-            f"{len(text):,} characters are more than a note may have ({MAX_CHARACTERS:,}); give one note at a time",
+            f"{len(text):,} characters are more than a note may have ({MAX_CHARACTERS:,}); "
+            "give one note at a time",
             record_id=record_id,
             field="text",
         )
     nul = text.find("\0")
     if nul >= 0:
         raise RecordError(
-            f"NUL character at offset {nul}: this is a binary file, or text in another encoding; decode it first",
+            f"NUL character at offset {nul}: this is a binary file, or text in another encoding; "
+            "decode it first",
             record_id=record_id,
             field="text",
         )
@@ -173,10 +179,10 @@ def _when(said: Assertion, section: str) -> When:
     return "historical" if said.historical and not said.negated else "current"
 
 
-def _onset(onsets: list[Onset], mention: Mention, context: Context, age_days: float | None) -> float | None:
+def _onset(onsets: list[Onset], mention: Mention, age_days: float | None) -> float | None:
     """The age that the nearest phrase of the sentence gives, in days since birth."""
-    sentence = context.sentence(mention.start)
-    near = [o for o in onsets if context.sentence(o.start) == sentence]
+    after = bisect.bisect_left(onsets, mention.end, key=lambda onset: onset.start)
+    near = onsets[max(after - 1, 0) : after + 1]
     if not near:
         return None
     onset = min(near, key=lambda o: (max(o.start - mention.end, mention.start - o.end, 0), o.start))

@@ -24,7 +24,8 @@ _NUMBER = re.compile(
     r"(?P<sign>[<>≤≥])?\s*(?P<number>-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?)(?![\d/.]*\d|-?[A-Za-z]?-?year)"
 )
 _PRESSURE = re.compile(
-    r"\b(?:BP|[Bb]lood pressure)\b(?:\s*\([A-Za-z ,]{1,20}\))?(?:\s*(?:[:=,]|(?:was|is|of|at|measured|reading)\b)){0,4}\s*"
+    r"\b(?:BP|[Bb]lood pressure)\b(?:\s*\([A-Za-z ,]{1,20}\))?"
+    r"(?:\s*(?:[:=,]|(?:was|is|of|at|measured|reading)\b)){0,4}\s*"
     r"(?P<high>\d{2,3})\s*/\s*(?P<low>\d{2,3})(?!\d|/)(?:\s*mm\s?Hg)?"
 )
 _RANGE = re.compile(

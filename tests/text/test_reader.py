@@ -102,9 +102,33 @@ def test_empty_note(reader: TextReader) -> None:
 
 
 PIECES = st.sampled_from(
-    ["fever", "no", "Seizures", "short and broad thumbs", "mother", ".", ",", "\n", "PMH:", "BP 120/80", "Hb 9 g/dL",
-     "glucose 900 mmol/L", "5-year-old", "İ", "ﬁ", "and", "of the", "corpus callosum", "hypoplastic", "K 4 mg/dL"]
-)  # fmt: skip
+    [
+        "fever",
+        "no",
+        "Seizures",
+        "short and broad thumbs",
+        "mother",
+        ".",
+        ",",
+        "\n",
+        "PMH:",
+        "BP 120/80",
+        "Hb 9 g/dL",
+        "glucose 900 mmol/L",
+        "5-year-old",
+        "İ",
+        "ﬁ",
+        "and",
+        "of the",
+        "corpus callosum",
+        "hypoplastic",
+        "K 4 mg/dL",
+        "for 3 days",
+        "since age 4",
+        "Family history:",
+        "family",
+    ]
+)
 
 
 @settings(max_examples=150, deadline=None)
