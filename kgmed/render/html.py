@@ -15,19 +15,24 @@ __all__ = ["to_html"]
 _STYLE = """
 :root{color-scheme:light dark;--ground:#fff;--card:#f7f8fa;--ink:#1b2230;--soft:#586174;--line:#d9dde5;
 --for:#0a6aa6;--against:#c2500a;--term:#6b5ca5;--alarm:#b3261e;--alarm-ground:#fdecea;--warn-ground:#fff6e0}
-@media (prefers-color-scheme:dark){:root{--ground:#14181f;--card:#1c222c;--ink:#e6e9ef;--soft:#a3adbd;--line:#343c4a;
---for:#5db4ea;--against:#f19a55;--term:#b3a5e8;--alarm:#ff8a80;--alarm-ground:#3a1a1a;--warn-ground:#332b14}}
+@media (prefers-color-scheme:dark){:root{--ground:#14181f;--card:#1c222c;--ink:#e6e9ef;--soft:#a3adbd;
+--line:#343c4a;
+--for:#5db4ea;--against:#f19a55;--term:#b3a5e8;--alarm:#ff8a80;--alarm-ground:#3a1a1a;--warn-ground:#332b14}
+}
 *{box-sizing:border-box}
-body{margin:0;background:var(--ground);color:var(--ink);font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
+body{margin:0;background:var(--ground);color:var(--ink);
+font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
 main{max-width:1080px;margin:0 auto;padding:28px 20px 60px}
 h1{font-size:1.55rem;margin:0 0 12px;line-height:1.25}
 h2{font-size:1.2rem;margin:36px 0 10px}
 h3{font-size:1rem;margin:22px 0 6px}
 p{margin:6px 0}
 .notice{background:var(--warn-ground);border-left:4px solid #c98a00;padding:10px 14px;border-radius:4px}
-.alarm{background:var(--alarm-ground);border-left:4px solid var(--alarm);padding:10px 14px;border-radius:4px;margin:14px 0}
+.alarm{background:var(--alarm-ground);border-left:4px solid var(--alarm);padding:10px 14px;
+border-radius:4px;margin:14px 0}
 .alarm h2{margin:0 0 6px;color:var(--alarm)}
 .alarm ul{margin:0;padding-left:20px}
+a{color:var(--for)}
 .small{color:var(--soft);font-size:.86rem}
 .scroll{overflow-x:auto}
 table{border-collapse:collapse;width:100%;font-size:.88rem;margin:8px 0}
@@ -39,7 +44,8 @@ tr.sum td{font-weight:600}
 td.path{color:var(--soft);min-width:260px;overflow-wrap:anywhere}
 .plus{color:var(--for)}.minus{color:var(--against)}
 .curie{color:var(--soft);font-size:.86em}
-details.diagnosis{background:var(--card);border:1px solid var(--line);border-radius:8px;padding:4px 18px 14px;margin:14px 0}
+details.diagnosis{background:var(--card);border:1px solid var(--line);border-radius:8px;
+padding:4px 18px 14px;margin:14px 0}
 details.diagnosis>summary{cursor:pointer;font-size:1.12rem;font-weight:600;padding:10px 0}
 details.diagnosis>summary .p{float:right;font-variant-numeric:tabular-nums}
 .bar{display:block;height:8px;min-width:120px;background:var(--line);border-radius:4px;overflow:hidden}
@@ -49,16 +55,20 @@ svg text{fill:var(--ink);font-family:inherit}
 svg .grid{stroke:var(--line)}svg .zero{stroke:var(--soft);stroke-dasharray:3 3}
 svg .join{stroke:var(--soft);stroke-width:1}
 svg .tick{fill:var(--soft);font-size:11px}svg .label{font-size:13px}svg .number{font-size:12px}
-svg .strong{font-weight:600}svg rect.for{fill:var(--for)}svg rect.against{fill:var(--against)}svg .total{fill:var(--ink)}
-svg .walk{fill:none;opacity:.75}svg .walk.for{stroke:var(--for)}svg .walk.against{stroke:var(--against);stroke-dasharray:6 3}
+svg .strong{font-weight:600}svg rect.for{fill:var(--for)}svg rect.against{fill:var(--against)}svg .total{
+fill:var(--ink)}
+svg .walk{fill:none;opacity:.75}svg .walk.for{stroke:var(--for)}svg .walk.against{stroke:var(--against);
+stroke-dasharray:6 3}
 svg .arrow{fill:var(--soft)}
 svg .edge{font-size:11px;paint-order:stroke;stroke:var(--card);stroke-width:4px;stroke-linejoin:round}
 svg .edge.source{font-size:10px;fill:var(--soft)}
 svg .node rect{fill:var(--ground);stroke:var(--soft);stroke-width:1.4}
-svg .node.for rect{stroke:var(--for)}svg .node.against rect{stroke:var(--against)}svg .node.term rect{stroke:var(--term)}
+svg .node.for rect{stroke:var(--for)}svg .node.against rect{stroke:var(--against)}svg .node.term rect{
+stroke:var(--term)}
 svg .node.unexplained rect{stroke-dasharray:4 3}svg .node.disease rect{stroke:var(--ink);stroke-width:2.2}
 svg .name{font-size:12.5px;font-weight:600}svg .curie{font-size:10.5px;fill:var(--soft)}
-@media print{body{font-size:11px}main{max-width:none;padding:0}details.diagnosis{break-inside:auto;background:none}
+@media print{body{font-size:11px}main{max-width:none;padding:0}details.diagnosis{break-inside:auto;
+background:none}
 svg,tr{break-inside:avoid}h2,h3,summary{break-after:avoid}}
 """.strip()
 
@@ -175,7 +185,8 @@ def _diagnosis(ranking: Ranking, diagnosis: Diagnosis, index: int) -> list[str]:
         "<h3>Evidence</h3>",
     ]
     rows = [
-        f'<tr class="sum"><td class="n">{view.signed(numbers.pretest)}</td><td colspan="5">pretest log10 odds</td></tr>'
+        f'<tr class="sum"><td class="n">{view.signed(numbers.pretest)}</td>'
+        '<td colspan="5">pretest log10 odds</td></tr>'
     ]
     for evidence, value in zip(explanation.evidence, numbers.lines, strict=True):
         name = (
@@ -189,11 +200,13 @@ def _diagnosis(ranking: Ranking, diagnosis: Diagnosis, index: int) -> list[str]:
         rows.append(
             f'<tr><td class="n {"minus" if value < 0 else "plus"}">{number}</td><td>{name}</td>'
             f"<td>{escape(view.MATCH_WORDS[evidence.match])}</td>"
-            f'<td class="n">{view.chance(evidence.p_if_disease)}</td><td class="n">{view.chance(evidence.p_if_not)}</td>'
+            f'<td class="n">{view.chance(evidence.p_if_disease)}</td>'
+            f'<td class="n">{view.chance(evidence.p_if_not)}</td>'
             f'<td class="path">{path}{"<br>" if path and note else ""}{note}</td></tr>'
         )
     rows.append(
-        f'<tr class="sum"><td class="n">{view.signed(numbers.posttest)}</td><td colspan="5">posttest log10 odds</td></tr>'
+        f'<tr class="sum"><td class="n">{view.signed(numbers.posttest)}</td>'
+        '<td colspan="5">posttest log10 odds</td></tr>'
     )
     head = ["#log10 LR", "Finding", "Match", "#P with", "#P without", "Path and note"]
     out += _table(head, rows, f"Numbers: {view.ROUNDED}. Those in brackets are not counted.")
@@ -213,7 +226,8 @@ def _scores(ranking: Ranking) -> list[str]:
     if not ranking.scores:
         return []
     rows = [
-        f'<tr><td>{_t(s.name)}</td><td class="n">{view.score_words(s.value)} of {view.score_words(s.maximum)}</td>'
+        f"<tr><td>{_t(s.name)}</td>"
+        f'<td class="n">{view.score_words(s.value)} of {view.score_words(s.maximum)}</td>'
         f'<td class="n">{view.score_words(s.at_most)}</td><td>{_t(s.meaning)}</td>'
         f"<td>{_t(', '.join(s.missing))}</td><td>{_t(s.source)}</td></tr>"
         for s in ranking.scores
@@ -232,7 +246,8 @@ def _rests_on(ranking: Ranking) -> list[str]:
     out = ["<h2>What this rests on</h2>", *_table(["Finding", "Use"], rows)]
     if case.issues:
         rows = [
-            f"<tr><td>{i.level}</td><td>{_t(i.code)}</td><td>{_t(i.field)}</td><td>{_t(f'{i.message} {i.fix}')}</td></tr>"
+            f"<tr><td>{i.level}</td><td>{_t(i.code)}</td><td>{_t(i.field)}</td>"
+            f"<td>{_t(f'{i.message} {i.fix}')}</td></tr>"
             for i in case.issues
         ]
         out += ["<h3>Issues</h3>", *_table(["Level", "Code", "Where", "What, and what to do"], rows)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from kgmed.record import Finding
 from kgmed.render import view
@@ -28,7 +29,7 @@ def escape(text: str) -> str:
     return re.sub(r"^(\s*)([-+=]|\d+[.)])", lambda m: f"{m[1]}&#{ord(m[2][0])};{m[2][1:]}", text)
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
     out = [f"| {' | '.join(head)} |", f"|{'|'.join(' --- ' for _ in head)}|"]
     return out + [f"| {' | '.join(row)} |" for row in rows]
 

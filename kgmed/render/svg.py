@@ -76,8 +76,8 @@ def contributions(ranking: Ranking, diagnosis: Diagnosis, identity: str) -> str:
         return left + (hundredths / 100 - low) / (high - low) * (width - left - right)
 
     summary = (
-        f"From {view.signed(numbers.pretest)} before the findings to {view.signed(numbers.posttest)} after them, "
-        "in log10 odds; the table below holds every number."
+        f"From {view.signed(numbers.pretest)} before the findings to {view.signed(numbers.posttest)} "
+        "after them, in log10 odds; the table below holds every number."
     )
     out = [
         f'<svg class="chart" viewBox="0 0 {width} {height}" role="img" '
@@ -108,7 +108,8 @@ def contributions(ranking: Ranking, diagnosis: Diagnosis, identity: str) -> str:
         x1, x2 = sorted((x(start), x(end)))
         out.append(_text(left - 12, y + 17, _fit(name, left - 20, 13), css="label", anchor="end", full=name))
         out.append(
-            f'<rect class="{css}" x="{x1:.1f}" y="{y + 4}" width="{max(x2 - x1, 1.5):.1f}" height="{row - 8}" rx="2"/>'
+            f'<rect class="{css}" x="{x1:.1f}" y="{y + 4}" '
+            f'width="{max(x2 - x1, 1.5):.1f}" height="{row - 8}" rx="2"/>'
         )
         out.append(_text(x2 + 6, y + 17, number, css="number"))
 
@@ -122,7 +123,7 @@ def contributions(ranking: Ranking, diagnosis: Diagnosis, identity: str) -> str:
     for i, (name, value) in enumerate(lines):
         at, y = x(stops[i]), top + row * (i + 1)
         out.append(f'<line class="join" x1="{at:.1f}" x2="{at:.1f}" y1="{y - 9}" y2="{y + row - 4}"/>')
-        bar(i + 1, name, stops[i], stops[i + 1], "for" if value > 0 else "against", view.signed(value))
+        bar(i + 1, name, stops[i], stops[i + 1], "for" if value >= 0 else "against", view.signed(value))
     at, y = x(numbers.posttest), top + row * (len(lines) + 1)
     out.append(f'<line class="join" x1="{at:.1f}" x2="{at:.1f}" y1="{y - 9}" y2="{y + 8}"/>')
     total(len(lines) + 1, f"Posttest ({view.percent(diagnosis.posttest_probability)})", numbers.posttest)
@@ -183,7 +184,7 @@ def reasoning(ranking: Ranking, diagnosis: Diagnosis, identity: str) -> str:
         assert finding is not None
         css = "unexplained" if not runs else "against" if evidence.log10_lr < 0 else "for"
         start = (0, f"{finding.term} {finding.excluded}")
-        note = "no path" if not runs else view.MATCH_WORDS[evidence.match]
+        note = "no path" if not runs else evidence.match.replace("_", " ")
         node = nodes.setdefault(start, _Node(0, finding.term, view.finding_name(ranking, finding), css, note))
         node.y = top + row * i
         at = start
@@ -206,29 +207,32 @@ def reasoning(ranking: Ranking, diagnosis: Diagnosis, identity: str) -> str:
             node.y = sum(node.near) / len(node.near) if node.near and column < columns - 1 else middle
         _spread(members, row, top)
     height = max(n.y for n in nodes.values()) + high + 20
-    summary = f"{view.count(len(walks), 'finding')} on the left, the disease on the right; the table holds every path."
+    summary = f"{view.count(len(walks), 'finding')} left, the disease right; the table holds every path."
     out = [
         f'<svg class="graph" viewBox="0 0 {width} {height:.0f}" role="img" '
         f'aria-labelledby="{identity}-t {identity}-d" style="max-width:{width}px">',
         f'<title id="{identity}-t">Reasoning graph for {escape(view.clean(diagnosis.name))}</title>',
         f'<desc id="{identity}-d">{escape(summary)}</desc>',
-        f'<defs><marker id="{identity}-a" viewBox="0 0 8 8" refX="7.5" refY="4" markerWidth="8" markerHeight="8" '
-        'markerUnits="userSpaceOnUse" orient="auto-start-reverse"><path class="arrow" d="M0 0L8 4L0 8z"/></marker></defs>',
+        f'<defs><marker id="{identity}-a" viewBox="0 0 8 8" refX="7.5" refY="4" markerWidth="8" '
+        'markerHeight="8" markerUnits="userSpaceOnUse" orient="auto-start-reverse">'
+        '<path class="arrow" d="M0 0L8 4L0 8z"/></marker></defs>',
     ]
     labels = []
     leaving: dict[tuple[int, str], int] = {}
-    for (start, end), (weight, steps) in sorted(edges.items(), key=lambda item: item[0]):
-        a, b = nodes[start], nodes[end]
+    for (here, there), (weight, steps) in sorted(edges.items(), key=lambda item: item[0]):
+        a, b = nodes[here], nodes[there]
         x1, x2 = 4 + a.column * (box + gap) + box + 2, 4 + b.column * (box + gap) - 2
         y1, y2 = a.y + high / 2, b.y + high / 2
-        bend = min(gap, x2 - x1) * 0.62
+        bend = gap * 0.62
         edge, forward = steps[0]
         arrow = "end" if forward else "start"
         thick = min(1.2 + abs(weight) * 1.1, 4.5)
         out.append(
             f'<path class="walk {"against" if weight < 0 else "for"}" stroke-width="{thick:.1f}" '
             f'marker-{arrow}="url(#{identity}-a)" '
-            f'd="M{x1:.1f} {y1:.1f}C{x1 + bend:.1f} {y1:.1f} {x2 - bend:.1f} {y2:.1f} {x2:.1f} {y2:.1f}"/>'
+            # Level with its row until the last gap, so that it passes between the boxes of the middle columns.
+            f'd="M{x1:.1f} {y1:.1f}H{x2 - gap:.1f}'
+            f'C{x2 - gap + bend:.1f} {y1:.1f} {x2 - bend:.1f} {y2:.1f} {x2:.1f} {y2:.1f}"/>'
         )
         words = view.fact(ranking, edge, short=True)
         head, _, tail = words.rpartition(", ")
@@ -236,8 +240,8 @@ def reasoning(ranking: Ranking, diagnosis: Diagnosis, identity: str) -> str:
             head, tail = f"is_a \u00d7{len(steps)}" if len(steps) > 1 else "is_a", edge.source
         if view.is_curated(edge):
             head, tail = words.split(", ")[0], f"{edge.source}, not reviewed"
-        number = leaving[start] = leaving.get(start, -1) + 1
-        y = y1 - 7 - 28 * number
+        nth = leaving[here] = leaving.get(here, -1) + 1
+        y = y1 - 7 - 28 * nth
         hover = "; ".join(view.fact(ranking, e) for e, _ in steps)
         labels.append(_text(x1 + 12, y, _fit(head, gap - 20, 11), css="edge", full=hover))
         labels.append(
@@ -250,7 +254,7 @@ def reasoning(ranking: Ranking, diagnosis: Diagnosis, identity: str) -> str:
             f'<g class="node {node.css}"><title>{escape(f"{node.name} ({view.clean(node.curie)})")}</title>'
         )
         out.append(f'<rect x="{x}" y="{node.y:.1f}" width="{box}" height="{high}" rx="6"/>')
-        out.append(_text(x + 10, node.y + 18, _fit(node.name, box - 18, 12.5), css="name"))
+        out.append(_text(x + 10, node.y + 18, _fit(node.name, box - 14, 13.5), css="name"))
         below = f"{view.clean(node.curie)}" + (f", {node.note}" if node.note else "")
         out.append(_text(x + 10, node.y + 34, _fit(below, box - 18, 10.5), css="curie") + "</g>")
     out.append("</svg>")

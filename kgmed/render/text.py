@@ -95,8 +95,8 @@ def _diagnosis(ranking: Ranking, diagnosis: Diagnosis) -> list[str]:
             out += _wrap(view.clean(evidence.note) + by, 16, 18)
     total = numbers.posttest - numbers.pretest
     out.append(
-        f"    {view.signed(numbers.posttest):>7} = posttest log10 odds: pretest {view.signed(numbers.pretest)}"
-        f", evidence {view.signed(total)}"
+        f"    {view.signed(numbers.posttest):>7} = posttest log10 odds: "
+        f"pretest {view.signed(numbers.pretest)}, evidence {view.signed(total)}"
     )
     if explanation.unexplained:
         names = "; ".join(
