@@ -57,37 +57,12 @@ _PLURALS = (
 )
 # Prefixes that are written with and without a hyphen.
 _PREFIXES = frozenset(
-    [
-        "pre",
-        "post",
-        "sub",
-        "supra",
-        "infra",
-        "hyper",
-        "hypo",
-        "micro",
-        "macro",
-        "inter",
-        "intra",
-        "peri",
-        "para",
-        "poly",
-        "oligo",
-        "hemi",
-        "semi",
-        "multi",
-        "anti",
-        "retro",
-        "brachy",
-        "dys",
-        "pan",
-        "epi",
-        "ante",
-        "extra",
-        "trans",
-        "re",
-    ]
-)
+    (
+        "pre", "post", "sub", "supra", "infra", "hyper", "hypo", "micro", "macro", "inter",
+        "intra", "peri", "para", "poly", "oligo", "hemi", "semi", "multi", "anti", "retro",
+        "brachy", "dys", "pan", "epi", "ante", "extra", "trans", "re",
+    )
+)  # fmt: skip
 # A stem must keep this many letters when a further ending is taken off.
 _SHORTEST_ROOT = 4
 
