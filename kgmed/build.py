@@ -23,7 +23,14 @@ from kgmed.resources import ontologies_folder
 __all__ = ["build_graph", "compile_default", "join_diseases", "read_sources"]
 
 # Cross-references of HPO that may be shipped; SNOMED CT and MedDRA need the user's own licence.
-_XREF_PREFIXES = {"UMLS": "UMLS", "MSH": "MESH", "MESH": "MESH", "NCIT": "NCIT", "ICD-10": "ICD10CM", "HP": "HP"}
+_XREF_PREFIXES = {
+    "UMLS": "UMLS",
+    "MSH": "MESH",
+    "MESH": "MESH",
+    "NCIT": "NCIT",
+    "ICD-10": "ICD10CM",
+    "HP": "HP",
+}
 # Vocabularies that name diseases and are joined under MONDO.
 _DISEASE_PREFIXES = ("OMIM", "ORPHA", "DECIPHER")
 _DOWNLOAD_SECONDS = 120
@@ -40,7 +47,14 @@ def read_sources(path: Path | None = None) -> list[dict[str, Any]]:
     file = path or ontologies_folder() / "sources.toml"
     tables: list[dict[str, Any]] = tomllib.loads(file.read_text(encoding="utf-8")).get("source", [])
     for number, table in enumerate(tables, 1):
-        needed = ("id", "title", "release", "licence", "format", *(("file",) if table.get("format") != "hpo3" else ()))
+        needed = (
+            "id",
+            "title",
+            "release",
+            "licence",
+            "format",
+            *(("file",) if table.get("format") != "hpo3" else ()),
+        )
         for key in needed:
             if key not in table:
                 raise ConfigError(f"source number {number} lacks it in {file.name}", key=key)
@@ -83,7 +97,9 @@ def build_graph(
             sha256=table.get("sha256", "") if verified else "",
         )
         part = _read(table, path, source)
-        report(f"{source.id}: {len(part.terms):,} terms, {len(part.edges):,} edges, {len(part.mappings):,} mappings")
+        report(
+            f"{source.id}: {len(part.terms):,} terms, {len(part.edges):,} edges, {len(part.mappings):,} mappings"
+        )
         ontology.add(part)
     return KnowledgeGraph.compile(join_diseases(ontology))
 

@@ -96,7 +96,10 @@ class EngineConfig:
             raise ConfigError("must be a table", key="likelihood")
         if isinstance(table.get("rules"), list):
             table["rules"] = tuple(table["rules"])
-        return _make(cls, {**table, "likelihood": _make(LikelihoodConfig, likelihood, "likelihood.")}, "")
+        config: EngineConfig = _make(
+            cls, {**table, "likelihood": _make(LikelihoodConfig, likelihood, "likelihood.")}, ""
+        )
+        return config
 
     def to_dict(self) -> dict[str, Any]:
         """All settings, for the provenance of a result."""

@@ -288,7 +288,9 @@ class Engine:
             unexplained=tuple(
                 e.finding
                 for e in evidence
-                if e.finding is not None and not e.finding.excluded and e.match in ("none", "excluded_in_disease")
+                if e.finding is not None
+                and not e.finding.excluded
+                and e.match in ("none", "excluded_in_disease")
             ),
             worth_asking=asker.questions(disease),
         )
@@ -412,10 +414,9 @@ class Engine:
         executor = get_reusable_executor(
             max_workers=workers, initializer=_start_worker, initargs=(self.config, self._overlays)
         )
-        chunks = iter(lambda: list(itertools.islice(iterator, _CHUNK)), [])
         iterator = iter(records)
         waiting: deque[Any] = deque()
-        for chunk in chunks:
+        while chunk := list(itertools.islice(iterator, _CHUNK)):
             waiting.append(executor.submit(_work, chunk, top))
             if len(waiting) >= 2 * workers:
                 yield from map(self._restore, waiting.popleft().result())
@@ -455,7 +456,10 @@ class _Asker:
             return {}
         table = np.asarray(
             [
-                [max(p.anywhere[row][0] if row in p.anywhere else 0.0, float(index.background[row])) for row in rows]
+                [
+                    max(p.anywhere[row][0] if row in p.anywhere else 0.0, float(index.background[row]))
+                    for row in rows
+                ]
                 for p in profiles
             ]
         )
@@ -464,7 +468,9 @@ class _Asker:
         yes = share[:, None] * table / chance
         no = share[:, None] * (1.0 - table) / (1.0 - chance)
         gain = before - chance * _entropy(yes) - (1.0 - chance) * _entropy(no)
-        return {row: (float(g), float(c)) for row, g, c in zip(rows, np.maximum(gain, 0.0), chance, strict=True)}
+        return {
+            row: (float(g), float(c)) for row, g, c in zip(rows, np.maximum(gain, 0.0), chance, strict=True)
+        }
 
     def questions(self, disease: str) -> tuple[Question, ...]:
         """The findings of a disease whose answer would tell most."""
@@ -540,7 +546,9 @@ def _default_engine() -> Engine:
     return _default
 
 
-def diagnose(source: Any, *, engine: Engine | None = None, top: int = 10, format: str | None = None) -> Ranking:
+def diagnose(
+    source: Any, *, engine: Engine | None = None, top: int = 10, format: str | None = None
+) -> Ranking:
     """Rank the diseases that explain one patient; see `Engine.diagnose`.
 
     With no engine named, the one over the graph that ships with kgmed is used.

@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     import networkx
     import pandas
 
-__all__ = ["FORMAT_VERSION", "IS_A", "HAS_PHENOTYPE", "KnowledgeGraph", "Path"]
+__all__ = ["FORMAT_VERSION", "HAS_PHENOTYPE", "IS_A", "KnowledgeGraph", "Path", "write_atomically"]
 
 FORMAT_VERSION = 1
 IS_A = "is_a"
 HAS_PHENOTYPE = "has_phenotype"
 
-IntArray = np.ndarray[Any, np.dtype[np.int32]]
+IntArray = np.ndarray[Any, np.dtype[Any]]  # int32 throughout
 
 # Columns of the edge table that repeat a few strings: kept as small integers.
 _CODED = ("predicate", "frequency_term", "onset", "sex", "references", "asserted_for", "source", "evidence")
@@ -75,7 +75,7 @@ class _Coded:
     values: tuple[str, ...]
 
     def __getitem__(self, row: int) -> str:
-        return self.values[self.codes[row]]
+        return self.values[int(self.codes[row])]
 
     def code(self, value: str) -> int:
         """Code of a value, or -1 when the column does not hold it."""
@@ -110,10 +110,10 @@ class EdgeColumns:
 
     subject: IntArray
     object: IntArray
-    negated: np.ndarray[Any, np.dtype[np.bool_]]
+    negated: np.ndarray[Any, np.dtype[Any]]
     numerator: IntArray
     denominator: IntArray
-    frequency: np.ndarray[Any, np.dtype[np.float32]]
+    frequency: np.ndarray[Any, np.dtype[Any]]
     predicate: _Coded
     frequency_term: _Coded
     onset: _Coded
@@ -143,24 +143,20 @@ class EdgeColumns:
         )
 
     def take(self, rows: np.ndarray[Any, Any]) -> EdgeColumns:
-        return EdgeColumns(
-            **{
-                name: (column.take(rows) if isinstance(column, _Coded) else column[rows])
-                for name, column in self.__dict__.items()
-            }
-        )
+        columns: dict[str, Any] = {
+            name: column.take(rows) if isinstance(column, _Coded) else column[rows]
+            for name, column in self.__dict__.items()
+        }
+        return EdgeColumns(**columns)
 
     def append(self, other: EdgeColumns) -> EdgeColumns:
-        return EdgeColumns(
-            **{
-                name: (
-                    column.append(getattr(other, name))
-                    if isinstance(column, _Coded)
-                    else np.concatenate([column, getattr(other, name)])
-                )
-                for name, column in self.__dict__.items()
-            }
-        )
+        columns: dict[str, Any] = {
+            name: column.append(getattr(other, name))
+            if isinstance(column, _Coded)
+            else np.concatenate([column, getattr(other, name)])
+            for name, column in self.__dict__.items()
+        }
+        return EdgeColumns(**columns)
 
     def sorted(self) -> EdgeColumns:
         def rank(column: _Coded) -> np.ndarray[Any, Any]:
@@ -200,6 +196,8 @@ class KnowledgeGraph:
         self.rules = rules
         self.folder = folder
         self.checksum = checksum
+        # Asked for at every case; a few megabytes when every term has been asked for.
+        self._ancestors: dict[str, frozenset[str]] = {}
 
     # ------------------------------------------------------------ compiling
 
@@ -213,7 +211,7 @@ class KnowledgeGraph:
         Raises:
             InputError: If `is_a` runs in a circle; the message names the circle.
         """
-        terms = {}
+        terms: dict[str, Term] = {}
         for term in ontology.terms:
             terms.setdefault(term.curie, term)
         for edge in ontology.edges:
@@ -252,7 +250,9 @@ class KnowledgeGraph:
         # A mapped identifier (OMIM for a MONDO disease) means the graph's own term.
         edges = []
         for edge in ontology.edges:
-            subject, object_ = (c if c in ids else (self.resolve(c) or c) for c in (edge.subject, edge.object))
+            subject, object_ = (
+                c if c in ids else (self.resolve(c) or c) for c in (edge.subject, edge.object)
+            )
             edges.append(replace(edge, subject=subject, object=object_))
             for curie in (subject, object_):
                 if curie not in ids:
@@ -356,7 +356,9 @@ class KnowledgeGraph:
         from rapidfuzz import fuzz, process, utils
 
         choices = {t.curie: (t.curie if ":" in text else t.name) for t in self._terms if not t.obsolete}
-        found = process.extract(text, choices, scorer=fuzz.ratio, processor=utils.default_process, limit=limit)
+        found = process.extract(
+            text, choices, scorer=fuzz.ratio, processor=utils.default_process, limit=limit
+        )
         return tuple(curie for _, score, curie in found if score >= 60)
 
     # ------------------------------------------------------------ names and mappings
@@ -404,12 +406,17 @@ class KnowledgeGraph:
         return {other: tuple(terms) for other, terms in out.items()}
 
     @cached_property
-    def _mappings_of(self) -> dict[str, tuple[str, ...]]:
-        out: dict[str, list[str]] = {}
-        for other, terms in self._mapped_from.items():
-            for term in terms:
-                out.setdefault(term, []).append(other)
-        return {term: tuple(sorted(others)) for term, others in out.items()}
+    def _mapping_rows(self) -> tuple[IntArray, IntArray, Any]:
+        """Nodes in ascending order, their rows in the mapping table, and the other identifiers."""
+        if self._mappings_given is not None:
+            node = np.asarray([self._ids[m.term] for m in self._mappings_given], dtype=np.int32)
+            other: Any = [m.other for m in self._mappings_given]
+        else:
+            table = self._table("mappings")
+            node = np.asarray(np.from_dlpack(table.column("term").combine_chunks()), dtype=np.int32)
+            other = table.column("other").combine_chunks()
+        order = np.argsort(node, kind="stable")
+        return node[order], order, other
 
     def synonyms(self, curie: str | None = None) -> tuple[Synonym, ...]:
         """Synonyms of one term, or of all terms."""
@@ -419,7 +426,10 @@ class KnowledgeGraph:
 
     def mappings(self, curie: str) -> tuple[str, ...]:
         """Identifiers of the same concept elsewhere, sorted."""
-        return self._mappings_of.get(curie, ())
+        nodes, rows, other = self._mapping_rows
+        node = self._ids.get(curie, -1)
+        low, high = np.searchsorted(nodes, [node, node + 1])
+        return tuple(sorted({str(other[i]) for i in rows[low:high].tolist()}))
 
     def mapped(self, other: str) -> tuple[str, ...]:
         """Terms of this graph that an outside identifier means."""
@@ -429,6 +439,7 @@ class KnowledgeGraph:
 
     def _rows(self, subject: str | None, predicate: str | None, object_: str | None) -> np.ndarray[Any, Any]:
         columns = self.edge_columns
+        rows: np.ndarray[Any, Any]
         if subject is not None:
             node = self._ids.get(subject, -1)
             low, high = np.searchsorted(columns.subject, [node, node + 1])
@@ -517,7 +528,10 @@ class KnowledgeGraph:
 
     def ancestors(self, curie: str) -> frozenset[str]:
         """All `is_a` ancestors, the term itself not included."""
-        return self._closure(curie, self._parents)
+        known = self._ancestors.get(curie)
+        if known is None:
+            known = self._ancestors[curie] = self._closure(curie, self._parents)
+        return known
 
     def descendants(self, curie: str) -> frozenset[str]:
         """All `is_a` descendants, the term itself not included."""
@@ -672,6 +686,8 @@ class KnowledgeGraph:
         target.mkdir(parents=True, exist_ok=True)
         files: dict[str, bytes] = dict(extra or {})
         for name, columns in self._as_columns().items():
+            if "negated" in columns:  # bytes, since bits cannot be opened in place
+                columns["negated"] = columns["negated"].astype(np.uint8)
             buffer = io.BytesIO()
             # Dictionary pages and zstd: a quarter of the size of plain columns.
             pq.write_table(pa.table(columns), buffer, compression="zstd", compression_level=15)
@@ -717,7 +733,11 @@ class KnowledgeGraph:
         terms = graph._read("terms")
         edges = graph._read_edges()
         graph.__init__(  # type: ignore[misc]
-            terms=tuple(map(_term, *(terms[n] for n in ("curie", "name", "kind", "obsolete", "replaced_by", "source")))),
+            terms=tuple(
+                map(
+                    _term, *(terms[n] for n in ("curie", "name", "kind", "obsolete", "replaced_by", "source"))
+                )
+            ),
             edges=edges,
             sources=sources,
             rules=tuple(manifest.get("rules", ())),
@@ -742,7 +762,8 @@ class KnowledgeGraph:
         path = self.folder / f"{name}.parquet"
         data = _read_checked(path, self._checksums.get(path.name, ""))
         try:
-            return pq.read_table(pa.BufferReader(data), use_threads=False)
+            # Not pq.read_table: it imports pyarrow.dataset, which takes longer than the reading.
+            return pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False)
         except (pa.ArrowInvalid, OSError) as error:
             raise GraphFileError(f"{path} is not a Parquet table ({error})") from None
 
@@ -758,11 +779,13 @@ class KnowledgeGraph:
             if name in _CODED:
                 coded = column.dictionary_encode()
                 out[name] = _Coded(
-                    coded.indices.to_numpy(zero_copy_only=False).astype(np.int32, copy=False),
+                    np.from_dlpack(coded.indices).astype(np.int32, copy=False),
                     tuple(coded.dictionary.to_pylist()),
                 )
             else:
-                out[name] = column.to_numpy(zero_copy_only=False)
+                # Not column.to_numpy(): it imports pandas.
+                out[name] = np.from_dlpack(column)
+        out["negated"] = out["negated"].astype(np.bool_)
         return EdgeColumns(**out)
 
 
@@ -791,8 +814,8 @@ def write_atomically(path: FilePath, data: bytes) -> None:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, path)
+        FilePath(name).chmod(0o644)
+        FilePath(name).replace(path)
     except BaseException:
-        os.unlink(name)
+        FilePath(name).unlink()
         raise

@@ -10,9 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-__all__ = ["Edge", "Mapping", "Ontology", "Source", "Synonym", "Term", "TermKind"]
+__all__ = ["Edge", "Mapping", "Ontology", "Scope", "Source", "Synonym", "Term", "TermKind"]
 
-TermKind = Literal["finding", "disease", "gene", "drug", "onset", "inheritance", "modifier", "frequency", "other"]
+TermKind = Literal[
+    "finding", "disease", "gene", "drug", "onset", "inheritance", "modifier", "frequency", "other"
+]
 Scope = Literal["exact", "broad", "narrow", "related"]
 
 

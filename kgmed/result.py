@@ -29,6 +29,8 @@ __all__ = [
     "posttest_probability",
 ]
 
+_NO_PATH = Path()
+
 Match = Literal[
     "exact",  # the disease is annotated with this very term
     "more_general",  # the finding is an ancestor of what the disease is annotated with
@@ -89,7 +91,7 @@ def posttest_probability(pretest: float, log10_lr: float) -> float:
         return 1.0
     if exponent < -300:
         return 0.0
-    odds = 10.0**exponent
+    odds: float = 10.0**exponent
     return odds / (1.0 + odds)
 
 
@@ -120,7 +122,7 @@ class Evidence:
     p_if_disease: float | None = None
     p_if_not: float | None = None
     log10_lr: float
-    path: Path = Path()
+    path: Path = _NO_PATH
     scorer: str = "likelihood"
     calibrated: bool = True
     note: str = ""

@@ -11,7 +11,7 @@ from typing import Any
 from kgmed.errors import ParseError
 from kgmed.ontology import Edge, Ontology, Source, Synonym, Term
 
-__all__ = ["FREQUENCY_CLASSES", "read_genes", "read_hpoa"]
+__all__ = ["FREQUENCY_CLASSES", "read_genes", "read_hpoa", "read_rows"]
 
 FREQUENCY_CLASSES: dict[str, float] = {
     "HP:0040280": 1.0,  # Obligate: 100%
@@ -23,10 +23,26 @@ FREQUENCY_CLASSES: dict[str, float] = {
 }
 """Middle of each HPO frequency class (bounds as HPO names them)."""
 
-_PREDICATES = {"P": "has_phenotype", "I": "has_inheritance", "C": "has_onset", "M": "has_modifier", "H": "has_history"}
+_PREDICATES = {
+    "P": "has_phenotype",
+    "I": "has_inheritance",
+    "C": "has_onset",
+    "M": "has_modifier",
+    "H": "has_history",
+}
 _COLUMNS = (
-    "database_id disease_name qualifier hpo_id reference evidence onset frequency sex modifier aspect biocuration"
-).split()
+    "database_id",
+    "disease_name",
+    "qualifier",
+    "hpo_id",
+    "reference",
+    "evidence",
+    "onset",
+    "frequency",
+    "sex",
+    "modifier",
+    "aspect",
+)
 
 
 def read_hpoa(path: str | Path, *, source: Source) -> Ontology:
@@ -41,9 +57,9 @@ def read_hpoa(path: str | Path, *, source: Source) -> Ontology:
     file = Path(path)
     ontology = Ontology(sources=[source])
     names: dict[str, str] = {}
-    for line, row in _rows(file):
+    for line, row in read_rows(file):
         if line == 0:
-            missing = [c for c in _COLUMNS[:11] if c not in row]
+            missing = [c for c in _COLUMNS if c not in row]
             if missing:
                 raise ParseError(f"columns missing: {', '.join(missing)}", path=str(file))
         predicate = _PREDICATES.get(row["aspect"])
@@ -83,7 +99,7 @@ def read_genes(path: str | Path, *, source: Source) -> Ontology:
     """
     ontology = Ontology(sources=[source])
     seen: set[str] = set()
-    for line, row in _rows(Path(path)):
+    for line, row in read_rows(Path(path)):
         try:
             gene, symbol, disease, kind = (
                 row[c] for c in ("ncbi_gene_id", "gene_symbol", "disease_id", "association_type")
@@ -99,13 +115,13 @@ def read_genes(path: str | Path, *, source: Source) -> Ontology:
     return ontology
 
 
-def _rows(file: Path) -> Iterator[tuple[int, dict[str, str]]]:
+def read_rows(file: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """0-based number and columns of each row of a tab-separated table; `#` lines are comments."""
     opener: Any = gzip.open if file.suffix == ".gz" else open
     try:
         with opener(file, "rt", encoding="utf-8", newline="") as stream:
             lines = (line for line in stream if not line.startswith("#"))
-            for number, row in enumerate(csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)):
-                yield number, row
+            yield from enumerate(csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
     except (UnicodeDecodeError, EOFError, OSError) as error:
         raise ParseError(f"not a readable table ({type(error).__name__})", path=str(file)) from None
 
@@ -120,7 +136,9 @@ def _frequency(text: str, file: Path, line: int) -> tuple[float | None, int | No
             return min(1.0, float(text[:-1]) / 100.0), None, None, ""
         numerator, denominator = (int(part) for part in text.split("/"))
     except ValueError:
-        raise ParseError(f"frequency {text!r} is not n/m, a percentage or an HPO class", path=str(file), line=line) from None
+        raise ParseError(
+            f"frequency {text!r} is not n/m, a percentage or an HPO class", path=str(file), line=line
+        ) from None
     if denominator <= 0 or not 0 <= numerator <= denominator:
         # Known slips of the source (6/5): the count cannot be used, the fact can.
         return None, None, None, ""

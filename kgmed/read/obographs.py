@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from kgmed.errors import ParseError
-from kgmed.ontology import Edge, Mapping, Ontology, Source, Synonym, Term, TermKind
+from kgmed.ontology import Edge, Mapping, Ontology, Scope, Source, Synonym, Term, TermKind
 
 __all__ = ["curie_of", "read_obographs"]
 
 _OBO = "http://purl.obolibrary.org/obo/"
-_SCOPES = {
+_SCOPES: dict[str, Scope] = {
     "hasExactSynonym": "exact",
     "hasBroadSynonym": "broad",
     "hasNarrowSynonym": "narrow",
@@ -71,7 +71,12 @@ def read_obographs(path: str | Path, *, source: Source, kind: TermKind = "findin
         for edge in edges:
             if edge["pred"] == "is_a":
                 ontology.edges.append(
-                    Edge(subject=curie_of(edge["sub"]), predicate="is_a", object=curie_of(edge["obj"]), source=source.id)
+                    Edge(
+                        subject=curie_of(edge["sub"]),
+                        predicate="is_a",
+                        object=curie_of(edge["obj"]),
+                        source=source.id,
+                    )
                 )
         kinds = _kinds(ontology.edges, kind)
         for node in nodes:
@@ -87,7 +92,9 @@ def _add_node(
 ) -> None:
     curie = curie_of(node["id"])
     meta = node.get("meta", {})
-    properties = {p["pred"].rsplit("/", 1)[-1].rsplit("#", 1)[-1]: p["val"] for p in meta.get("basicPropertyValues", ())}
+    properties = {
+        p["pred"].rsplit("/", 1)[-1].rsplit("#", 1)[-1]: p["val"] for p in meta.get("basicPropertyValues", ())
+    }
     replaced_by = curie_of(properties.get("IAO_0100001", ""))
     ontology.terms.append(
         Term(
@@ -105,19 +112,30 @@ def _add_node(
             continue
         tag = synonym.get("synonymType", "").rsplit("#", 1)[-1].rsplit("/", 1)[-1]
         # HPO tags kinds of synonyms by OMO terms in newer releases, by words in older ones.
-        tag = {"OMO_0003000": "abbreviation", "OMO_0003003": "layperson", "OMO_0003005": "british"}.get(tag, tag)
+        tag = {"OMO_0003000": "abbreviation", "OMO_0003003": "layperson", "OMO_0003005": "british"}.get(
+            tag, tag
+        )
         ontology.synonyms.append(
-            Synonym(term=curie, text=synonym["val"], scope=scope, tags=(tag,) if tag else (), source=source.id)  # type: ignore[arg-type]
+            Synonym(
+                term=curie, text=synonym["val"], scope=scope, tags=(tag,) if tag else (), source=source.id
+            )
         )
     for xref in meta.get("xrefs", ()):
         if "://" not in xref["val"] and " " not in xref["val"] and ":" in xref["val"]:
             ontology.mappings.append(
-                Mapping(term=curie, other=xref["val"].replace("SNOMEDCT_US:", "SCTID:"), predicate="close", source=source.id)
+                Mapping(
+                    term=curie,
+                    other=xref["val"].replace("SNOMEDCT_US:", "SCTID:"),
+                    predicate="close",
+                    source=source.id,
+                )
             )
     for property_ in meta.get("basicPropertyValues", ()):
         if property_["pred"].endswith("#hasAlternativeId"):
             ontology.mappings.append(
-                Mapping(term=curie, other=curie_of(property_["val"]), predicate="alternative", source=source.id)
+                Mapping(
+                    term=curie, other=curie_of(property_["val"]), predicate="alternative", source=source.id
+                )
             )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from kgmed.ontology import Edge, Mapping, Ontology, Source, Synonym, Term, TermKind
-from kgmed.read.hpoa import _rows
+from kgmed.read.hpoa import read_rows
 
 __all__ = ["read_kgx_edges", "read_sssom"]
 
@@ -24,7 +24,9 @@ def normal(curie: str) -> str:
     return f"{_PREFIXES.get(prefix, prefix)}:{local}"
 
 
-def read_sssom(path: str | Path, *, source: Source, kind: TermKind = "disease", names_of: Collection[str] = ()) -> Ontology:
+def read_sssom(
+    path: str | Path, *, source: Source, kind: TermKind = "disease", names_of: Collection[str] = ()
+) -> Ontology:
     """Read exact matches: subjects become terms, objects mappings.
 
     Args:
@@ -35,7 +37,7 @@ def read_sssom(path: str | Path, *, source: Source, kind: TermKind = "disease", 
     """
     ontology = Ontology(sources=[source])
     seen: set[str] = set()
-    for _, row in _rows(Path(path)):
+    for _, row in read_rows(Path(path)):
         subject, other = normal(row["subject_id"]), normal(row["object_id"])
         if subject not in seen:
             seen.add(subject)
@@ -51,7 +53,11 @@ def read_sssom(path: str | Path, *, source: Source, kind: TermKind = "disease", 
             )
         ontology.mappings.append(Mapping(term=subject, other=other, predicate="exact", source=source.id))
         label = row.get("object_label") or ""
-        if label and other.split(":")[0] in names_of and label.lower() != (row["subject_label"] or "").lower():
+        if (
+            label
+            and other.split(":")[0] in names_of
+            and label.lower() != (row["subject_label"] or "").lower()
+        ):
             ontology.synonyms.append(Synonym(term=subject, text=label, source=source.id))
     return ontology
 
@@ -59,9 +65,14 @@ def read_sssom(path: str | Path, *, source: Source, kind: TermKind = "disease", 
 def read_kgx_edges(path: str | Path, *, source: Source) -> Ontology:
     """Read `biolink:subclass_of` rows of a KGX edge table as is_a edges."""
     ontology = Ontology(sources=[source])
-    for _, row in _rows(Path(path)):
+    for _, row in read_rows(Path(path)):
         if row["predicate"] == "biolink:subclass_of":
             ontology.edges.append(
-                Edge(subject=normal(row["subject"]), predicate="is_a", object=normal(row["object"]), source=source.id)
+                Edge(
+                    subject=normal(row["subject"]),
+                    predicate="is_a",
+                    object=normal(row["object"]),
+                    source=source.id,
+                )
             )
     return ontology

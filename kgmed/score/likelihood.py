@@ -37,7 +37,7 @@ from kgmed.result import Evidence, Match
 
 __all__ = ["ONSET_STAGES", "LikelihoodIndex", "Profile", "stage_of_days"]
 
-FloatArray = np.ndarray[Any, np.dtype[np.float32]]
+FloatArray = np.ndarray[Any, np.dtype[Any]]  # float32 throughout
 IntArray = np.ndarray[Any, np.dtype[Any]]
 
 INDEX_FILE = "likelihood.safetensors"
@@ -305,7 +305,9 @@ class LikelihoodIndex:
             values = np.log10(p) - log10_background - self.config.related_penalty
             direct, p = self._direct.row(ancestor)
             place = np.searchsorted(columns, direct)  # whatever is annotated is among "any"
-            values[place] = np.maximum(values[place], np.log10(p) - log10_background - self.config.specific_penalty)
+            values[place] = np.maximum(
+                values[place], np.log10(p) - log10_background - self.config.specific_penalty
+            )
             counts = values > 0
             cached = columns[counts], values[counts].astype(np.float32)
             self._inherited_rows[ancestor] = cached
@@ -402,7 +404,9 @@ class Profile:
             it to take away the publication that a patient is from.
     """
 
-    def __init__(self, index: LikelihoodIndex, disease: str, without_references: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self, index: LikelihoodIndex, disease: str, without_references: frozenset[str] = frozenset()
+    ) -> None:
         self.index = index
         self.disease = disease
         graph, config = index.graph, index.config
@@ -533,7 +537,7 @@ class Profile:
             p_if_not=p_overall,
             log10_lr=math.log10(p / p_overall),
             path=Path(((self.onset_edges[0], False),)),
-            note=f"{'onset' if is_onset else 'age now'}: {when}; onset known of the disease: {names or 'not staged'}",
+            note=f"{'onset' if is_onset else 'age now'} {when}; onset of the disease {names or 'not staged'}",
         )
 
     def sex(self, case: Case) -> Evidence | None:
@@ -566,9 +570,7 @@ class Profile:
     def log10_pretest(self) -> float:
         """log10 of the pretest weight, on the scale of `LikelihoodIndex.log10_pretest`."""
         column = self.index.column_of[self.index.graph.node_id(self.disease)]
-        whole = len(
-            {e.references for e in self.index.graph.edges(self.disease, HAS_PHENOTYPE)}
-        )
+        whole = len({e.references for e in self.index.graph.edges(self.disease, HAS_PHENOTYPE)})
         lost = self.index.config.attention * math.log10(max(self.publications, 1) / max(whole, 1))
         return float(self.index.log10_pretest[column]) + lost
 
@@ -584,7 +586,8 @@ class Profile:
         down = graph.is_a_path(self._curie(annotated), self._curie(common))
         # The edge that speaks for most patients stands for its siblings; the note counts them.
         edge = max(
-            self.edges[annotated], key=lambda e: (e.denominator or 0, e.frequency or 0.0, e.references, e.asserted_for)
+            self.edges[annotated],
+            key=lambda e: (e.denominator or 0, e.frequency or 0.0, e.references, e.asserted_for),
         )
         back = tuple((e, not forward) for e, forward in reversed(down.steps))
         return Path((*up.steps, *back, (edge, False)))
@@ -654,7 +657,11 @@ def _current(graph: KnowledgeGraph, row_of_node: IntArray) -> IntArray:
 
 
 def _counts(
-    numerator: IntArray, denominator: IntArray, frequency: FloatArray, negated: IntArray, config: LikelihoodConfig
+    numerator: IntArray,
+    denominator: IntArray,
+    frequency: FloatArray,
+    negated: IntArray,
+    config: LikelihoodConfig,
 ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """Patients with the finding, and patients, that each annotation counts for."""
     stated = ~np.isnan(frequency)
@@ -682,12 +689,13 @@ def _publications(graph: KnowledgeGraph, rows: IntArray, column: IntArray, n_dis
     """How many distinct publications the annotations of each disease rest on."""
     references = graph.edge_columns.references
     pairs = np.unique(column.astype(np.int64) * max(len(references.values), 1) + references.codes[rows])
-    return np.bincount(pairs // max(len(references.values), 1), minlength=n_diseases)
+    counts: IntArray = np.bincount(pairs // max(len(references.values), 1), minlength=n_diseases)
+    return counts
 
 
 def _log10_pretest(publications: IntArray, config: LikelihoodConfig) -> FloatArray:
     weight = config.attention * np.log10(np.maximum(publications, 1))
-    return (weight - np.log10(np.power(10.0, weight).sum())).astype(np.float32) if len(weight) else weight
+    return (weight - np.log10(np.maximum(np.power(10.0, weight).sum(), 1e-300))).astype(np.float32)
 
 
 def _stage_distribution(
@@ -711,7 +719,9 @@ def _stage_distribution(
     return weights / weights.sum() if weights.sum() > 0 else weights
 
 
-def _onset(graph: KnowledgeGraph, diseases: IntArray, config: LikelihoodConfig) -> tuple[FloatArray, FloatArray]:
+def _onset(
+    graph: KnowledgeGraph, diseases: IntArray, config: LikelihoodConfig
+) -> tuple[FloatArray, FloatArray]:
     edges = graph.edge_columns
     code = edges.predicate.code("has_onset")
     by_disease: dict[int, list[Edge]] = {}
