@@ -164,16 +164,25 @@ def fenominal_system(graph: KnowledgeGraph, data: Path) -> System:
         miner = fenominal.Fenominal(str(path))
 
     def system(text: str) -> Mentions:
-        # Its offsets are bytes.
-        offsets = {}
+        # Its offsets are bytes in some texts and characters in others: the peer is given
+        # whichever cuts no word.
+        offsets = {0: 0}
         at = 0
-        for i, character in enumerate(text):
-            offsets[at] = i
+        for i, character in enumerate(text, 1):
             at += len(character.encode())
-        offsets[at] = len(text)
-        rows = json.loads(miner.map_text(text))
-        spans = ((r["span"]["start"], r["span"]["end"], r["termId"]) for r in rows)
-        return {(offsets.get(a, a), offsets.get(b, b), term) for a, b, term in spans}
+            offsets[at] = i
+
+        def whole(start: int, end: int) -> bool:
+            around = text[max(start - 1, 0) : start] + "|" + text[end : end + 1]
+            return start < end and not any(c.isalnum() for c in around)
+
+        found: Mentions = set()
+        for row in json.loads(miner.map_text(text)):
+            given = row["span"]["start"], row["span"]["end"]
+            mapped = offsets.get(given[0], given[0]), offsets.get(given[1], given[1])
+            start, end = mapped if whole(*mapped) or not whole(*given) else given
+            found.add((start, end, row["termId"]))
+        return found
 
     return system
 
