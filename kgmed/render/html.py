@@ -195,7 +195,7 @@ def _diagnosis(ranking: Ranking, diagnosis: Diagnosis, index: int) -> list[str]:
             else escape(view.evidence_name(ranking, evidence))
         )
         number = view.signed(value) if evidence.calibrated else f"({view.signed(value)})"
-        path = escape(view.path_words(ranking, evidence))
+        path = escape(view.path_words(ranking, evidence.path))
         note = _t(evidence.note)
         rows.append(
             f'<tr><td class="n {"minus" if value < 0 else "plus"}">{number}</td><td>{name}</td>'
@@ -227,8 +227,8 @@ def _scores(ranking: Ranking) -> list[str]:
         return []
     rows = [
         f"<tr><td>{_t(s.name)}</td>"
-        f'<td class="n">{view.score_words(s.value)} of {view.score_words(s.maximum)}</td>'
-        f'<td class="n">{view.score_words(s.at_most)}</td><td>{_t(s.meaning)}</td>'
+        f'<td class="n">{view.score_points(s)}</td>'
+        f'<td class="n">{view.score_words(s.at_most)}</td><td>{escape(view.score_meaning(s))}</td>'
         f"<td>{_t(', '.join(s.missing))}</td><td>{_t(s.source)}</td></tr>"
         for s in ranking.scores
     ]

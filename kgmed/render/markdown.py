@@ -113,7 +113,7 @@ def _diagnosis(ranking: Ranking, diagnosis: Diagnosis) -> list[str]:
                 view.MATCH_WORDS[evidence.match],
                 view.chance(evidence.p_if_disease),
                 view.chance(evidence.p_if_not),
-                escape(". ".join(p for p in (view.path_words(ranking, evidence), evidence.note) if p)),
+                escape(". ".join(p for p in (view.path_words(ranking, evidence.path), evidence.note) if p)),
             )
         )
     rows.append((f"**{view.signed(numbers.posttest)}**", "**posttest log10 odds**", "", "", "", "", ""))

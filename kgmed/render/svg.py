@@ -13,7 +13,7 @@ from html import escape
 
 from kgmed.ontology import Edge
 from kgmed.render import view
-from kgmed.result import Diagnosis, Evidence, Ranking
+from kgmed.result import Diagnosis, Ranking
 
 __all__ = ["MAX_LINES", "contributions", "reasoning"]
 
@@ -68,7 +68,7 @@ def contributions(ranking: Ranking, diagnosis: Diagnosis, identity: str) -> str:
     low, high = math.floor(low / step) * step, math.ceil(high / step) * step
     if low == high:
         high += step
-    left, right, width, row, top = 300, 70, 960, 26, 34
+    left, right, width, row, top = 340, 70, 960, 26, 34
     height = top + row * (len(lines) + 2) + 34
     bottom = height - 34
 
@@ -141,20 +141,6 @@ class _Node:
     near: list[float] = field(default_factory=list)
 
 
-def _runs(evidence: Evidence) -> list[tuple[str, str, list[tuple[Edge, bool]]]]:
-    """The walk with `is_a` steps in one direction joined: (from, to, steps)."""
-    nodes = evidence.path.nodes
-    runs: list[tuple[str, str, list[tuple[Edge, bool]]]] = []
-    for i, (edge, forward) in enumerate(evidence.path):
-        if runs and edge.predicate == "is_a":
-            start, _, steps = runs[-1]
-            if steps[-1][0].predicate == "is_a" and steps[-1][1] == forward:
-                runs[-1] = (start, nodes[i + 1], [*steps, (edge, forward)])
-                continue
-        runs.append((nodes[i], nodes[i + 1], [(edge, forward)]))
-    return runs
-
-
 def _spread(nodes: Iterable[_Node], gap: float, top: float) -> None:
     """Push nodes of one column apart, keeping their order."""
     at = top
@@ -172,7 +158,7 @@ def reasoning(ranking: Ranking, diagnosis: Diagnosis, identity: str) -> str:
     weighed = [e for e in diagnosis.explanation if e.finding is not None]
     left_out = max(0, len(weighed) - MAX_LINES)
     weighed = weighed[:MAX_LINES]
-    walks = [(e, _runs(e)) for e in weighed]
+    walks = [(e, view.runs(e)) for e in weighed]
     columns = max([2, *(len(runs) + 1 for _, runs in walks)])
     box, high, row, top = 196, 44, 62, 16
     gap = 236 if columns == 2 else 176 if columns == 3 else 136
@@ -207,7 +193,7 @@ def reasoning(ranking: Ranking, diagnosis: Diagnosis, identity: str) -> str:
             node.y = sum(node.near) / len(node.near) if node.near and column < columns - 1 else middle
         _spread(members, row, top)
     height = max(n.y for n in nodes.values()) + high + 20
-    summary = f"{view.count(len(walks), 'finding')} left, the disease right; the table holds every path."
+    summary = f"{view.count(len(walks), 'finding')} left, the disease right; the table holds all paths."
     out = [
         f'<svg class="graph" viewBox="0 0 {width} {height:.0f}" role="img" '
         f'aria-labelledby="{identity}-t {identity}-d" style="max-width:{width}px">',
@@ -230,23 +216,18 @@ def reasoning(ranking: Ranking, diagnosis: Diagnosis, identity: str) -> str:
         out.append(
             f'<path class="walk {"against" if weight < 0 else "for"}" stroke-width="{thick:.1f}" '
             f'marker-{arrow}="url(#{identity}-a)" '
-            # Level with its row until the last gap, so that it passes between the boxes of the middle columns.
+            # Level with its row until the last gap, so that it passes between the boxes of the middle.
             f'd="M{x1:.1f} {y1:.1f}H{x2 - gap:.1f}'
             f'C{x2 - gap + bend:.1f} {y1:.1f} {x2 - bend:.1f} {y2:.1f} {x2:.1f} {y2:.1f}"/>'
         )
-        words = view.fact(ranking, edge, short=True)
-        head, _, tail = words.rpartition(", ")
-        if edge.predicate == "is_a":
-            head, tail = f"is_a \u00d7{len(steps)}" if len(steps) > 1 else "is_a", edge.source
-        if view.is_curated(edge):
-            head, tail = words.split(", ")[0], f"{edge.source}, not reviewed"
+        head, tail = view.edge_label(ranking, edge)
+        if len(steps) > 1:
+            head += f" \u00d7{len(steps)}"
         nth = leaving[here] = leaving.get(here, -1) + 1
         y = y1 - 7 - 28 * nth
         hover = "; ".join(view.fact(ranking, e) for e, _ in steps)
-        labels.append(_text(x1 + 12, y, _fit(head, gap - 20, 11), css="edge", full=hover))
-        labels.append(
-            _text(x1 + 12, y + 19, _fit(view.clean(tail), gap - 20, 10), css="edge source", full=hover)
-        )
+        labels.append(_text(x1 + 12, y, _fit(head, gap - 20, 10.5), css="edge", full=hover))
+        labels.append(_text(x1 + 12, y + 19, _fit(tail, gap - 20, 9.5), css="edge source", full=hover))
     out += labels
     for node in nodes.values():
         x = 4 + node.column * (box + gap)
@@ -254,7 +235,7 @@ def reasoning(ranking: Ranking, diagnosis: Diagnosis, identity: str) -> str:
             f'<g class="node {node.css}"><title>{escape(f"{node.name} ({view.clean(node.curie)})")}</title>'
         )
         out.append(f'<rect x="{x}" y="{node.y:.1f}" width="{box}" height="{high}" rx="6"/>')
-        out.append(_text(x + 10, node.y + 18, _fit(node.name, box - 14, 13.5), css="name"))
+        out.append(_text(x + 10, node.y + 18, _fit(node.name, box - 20, 14), css="name"))
         below = f"{view.clean(node.curie)}" + (f", {node.note}" if node.note else "")
         out.append(_text(x + 10, node.y + 34, _fit(below, box - 18, 10.5), css="curie") + "</g>")
     out.append("</svg>")

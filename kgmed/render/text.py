@@ -88,7 +88,7 @@ def _diagnosis(ranking: Ranking, diagnosis: Diagnosis) -> list[str]:
             )
         first, *rest = _wrap(words, 14, 14) or [""]
         out += [f"    {shown}  {first[14:]}", *rest]
-        path = view.path_words(ranking, evidence)
+        path = view.path_words(ranking, evidence, joined=True)
         out += _wrap(path, 16, 18) if path else []
         if evidence.note:
             by = "" if evidence.scorer == "likelihood" else f" ({view.clean(evidence.scorer)})"
@@ -113,16 +113,11 @@ def _diagnosis(ranking: Ranking, diagnosis: Diagnosis) -> list[str]:
 def _scores(ranking: Ranking) -> list[str]:
     out = ["Clinical scores"] if ranking.scores else []
     for score in ranking.scores:
-        words = (
-            f"{view.clean(score.name)}: {view.score_words(score.value)} of {view.score_words(score.maximum)}"
-        )
+        words = f"{view.clean(score.name)}: {view.score_points(score)}"
         if score.at_most != score.value:
             words += f" (up to {view.score_words(score.at_most)} if what is unknown were met)"
-        words += (
-            f"; {view.clean(score.meaning)}"
-            if score.meaning
-            else "; the missing items could change its meaning"
-        )
+        meaning = view.score_meaning(score)
+        words += f"; {meaning}" if meaning else ""
         out += _wrap(f"{words} [{view.clean(score.source)}]" if score.source else words, 2)
     return [*out, ""] if out else []
 

@@ -7,9 +7,10 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Any
 
+from kgmed.graph import Path
 from kgmed.ontology import Edge
 from kgmed.record import Finding
-from kgmed.result import Diagnosis, Evidence, Match, Question, Ranking, RedFlag, log10_odds
+from kgmed.result import Diagnosis, Evidence, Match, Question, Ranking, RedFlag, Score, log10_odds
 
 __all__ = [
     "CURATED",
@@ -22,6 +23,7 @@ __all__ = [
     "chance",
     "clean",
     "count",
+    "edge_label",
     "evidence_name",
     "fact",
     "finding_name",
@@ -35,6 +37,9 @@ __all__ = [
     "provenance_lines",
     "question_words",
     "relative",
+    "runs",
+    "score_meaning",
+    "score_points",
     "score_words",
     "short_name",
     "signed",
@@ -191,8 +196,12 @@ def adding_up(diagnosis: Diagnosis) -> Sum:
 
 
 def short_name(ranking: Ranking, curie: str) -> str:
-    """Preferred name of a CURIE, cleaned."""
-    return clean(ranking.names(curie) or curie) or "(no name)"
+    """Preferred name of a CURIE, cleaned; a measured code is named as the record names it."""
+    name = ranking.names(curie)
+    if name in ("", curie):
+        measured = (m.name for m in ranking.case.record.measurements if m.code == curie and m.name)
+        name = next(measured, curie)
+    return clean(name) or "(no name)"
 
 
 def finding_name(ranking: Ranking, finding: Finding) -> str:
@@ -232,48 +241,71 @@ def _releases(ranking: Ranking) -> dict[str, str]:
     return {str(s.get("id", "")): str(s.get("release", "")) for s in sources}
 
 
-def fact(ranking: Ranking, edge: Edge, *, short: bool = False) -> str:
-    """Predicate, frequency, references and source of one edge.
-
-    Args:
-        ranking: Gives the releases and names.
-        edge: The fact.
-        short: Leave out the references and the release (for labels in a drawing).
-    """
-    head = ("not " if edge.negated else "") + edge.predicate
+def _frequency(ranking: Ranking, edge: Edge) -> str:
     if edge.numerator is not None and edge.denominator is not None:
-        head += f" {edge.numerator}/{edge.denominator}"
-    elif edge.frequency_term:
-        head += f" {short_name(ranking, edge.frequency_term)}"
-    elif edge.frequency is not None:
-        head += f" {percent(edge.frequency) if edge.frequency else '0%'}"
-    parts = [head]
-    if short:
-        parts.append(edge.source)
-        if is_curated(edge):
-            parts.append("curated, not reviewed")
-    else:
-        # An is_a step is the ontology's own; a reference per step would drown the walk.
-        parts += edge.references[:3]
-        if len(edge.references) > 3:
-            parts.append(f"{len(edge.references) - 3} more")
-        release = _releases(ranking).get(edge.source, "")
-        parts.append(" ".join(p for p in (edge.source, release) if p) if edge.predicate != "is_a" else "")
-        parts.append(CURATED if is_curated(edge) else "")
+        return f"{edge.numerator}/{edge.denominator}"
+    if edge.frequency_term:
+        return short_name(ranking, edge.frequency_term)
+    if edge.frequency is not None:
+        return percent(edge.frequency) if edge.frequency else "0%"
+    return ""
+
+
+def fact(ranking: Ranking, edge: Edge) -> str:
+    """Predicate, frequency, references, source with its release, and review of one edge."""
+    parts = [f"{'not ' if edge.negated else ''}{edge.predicate} {_frequency(ranking, edge)}".strip()]
+    parts += edge.references[:3]
+    if len(edge.references) > 3:
+        parts.append(f"{len(edge.references) - 3} more")
+    # An is_a step is the ontology's own: the release at each step would drown the walk.
+    if edge.predicate != "is_a":
+        parts.append(f"{edge.source} {_releases(ranking).get(edge.source, '')}".strip())
+    parts.append(CURATED if is_curated(edge) else "")
     return clean(", ".join(p for p in parts if p))
 
 
-def path_words(ranking: Ranking, evidence: Evidence) -> str:
-    """The walk as `Finding -[is_a]-> X <-[has_phenotype 5/8, PMID:1, hpoa 2025-05-06]- Disease`."""
-    nodes = evidence.path.nodes
+def edge_label(ranking: Ranking, edge: Edge) -> tuple[str, str]:
+    """Two short lines for a drawing: the predicate, then frequency and source."""
+    below = (_frequency(ranking, edge), edge.source, "not reviewed" if is_curated(edge) else "")
+    return clean(f"{'not ' if edge.negated else ''}{edge.predicate}"), clean(", ".join(p for p in below if p))
+
+
+def path_words(ranking: Ranking, evidence: Evidence, *, joined: bool = False) -> str:
+    """The walk as `Finding -[is_a]-> X <-[has_phenotype 5/8, PMID:1, hpoa 2025-05-06]- Disease`.
+
+    Args:
+        ranking: Gives the releases and names.
+        evidence: Holds the walk.
+        joined: Write several `is_a` steps in one direction as `-[is_a x3]->`.
+    """
+    nodes = path.nodes
     if not nodes:
         return ""
     words = short_name(ranking, nodes[0])
-    for (edge, forward), node in zip(evidence.path, nodes[1:], strict=True):
-        label = fact(ranking, edge)
+    if joined:
+        walk = [(end, steps) for _, end, steps in runs(evidence)]
+    else:
+        walk = [(end, [step]) for end, step in zip(nodes[1:], evidence.path, strict=True)]
+    for end, steps in walk:
+        edge, forward = steps[0]
+        label = fact(ranking, edge) + (f" x{len(steps)}" if len(steps) > 1 else "")
         words += f" -[{label}]-> " if forward else f" <-[{label}]- "
-        words += short_name(ranking, node)
+        words += short_name(ranking, end)
     return words
+
+
+def runs(evidence: Evidence) -> list[tuple[str, str, list[tuple[Edge, bool]]]]:
+    """The walk with `is_a` steps in one direction joined: (from, to, steps)."""
+    nodes = path.nodes
+    out: list[tuple[str, str, list[tuple[Edge, bool]]]] = []
+    for i, (edge, forward) in enumerate(evidence.path):
+        if out and edge.predicate == "is_a":
+            start, _, steps = out[-1]
+            if steps[-1][0].predicate == "is_a" and steps[-1][1] == forward:
+                out[-1] = (start, nodes[i + 1], [*steps, (edge, forward)])
+                continue
+        out.append((nodes[i], nodes[i + 1], [(edge, forward)]))
+    return out
 
 
 def mappings(diagnosis: Diagnosis, limit: int) -> str:
@@ -301,6 +333,21 @@ def question_words(question: Question) -> str:
 def score_words(value: float) -> str:
     """Points without a trailing `.0`."""
     return f"{value:g}"
+
+
+def score_points(score: Score) -> str:
+    """`3 of 7`; the value of a formula alone, since it has no maximum."""
+    added = math.fsum(item.points for item in score.items if item.met)
+    if score.value == score.maximum and not math.isclose(added, score.value):
+        return score_words(score.value)
+    return f"{score_words(score.value)} of {score_words(score.maximum)}"
+
+
+def score_meaning(score: Score) -> str:
+    """What the value means, or why that cannot be said."""
+    if score.meaning or not score.missing:
+        return clean(score.meaning)
+    return "the missing items could change its meaning"
 
 
 def flags_head(flags: tuple[RedFlag, ...]) -> str:
