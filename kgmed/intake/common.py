@@ -63,9 +63,12 @@ class Notes:
             value = str(value) if abs(value) < 10**_MAX_ID else ""
         if not isinstance(value, str) or not 0 < len(value) <= _MAX_ID or not value.isprintable():
             self.add(
-                "bad-id", "id", f"The id is not a printable text of at most {_MAX_ID} characters.",
-                "Give a short text as the id.", level="error",
-            )  # fmt: skip
+                "bad-id",
+                "id",
+                f"The id is not a printable text of at most {_MAX_ID} characters.",
+                "Give a short text as the id.",
+                level="error",
+            )
             return ""
         self.record_id = value
         return value
@@ -77,9 +80,11 @@ class Notes:
         word = _SEX_WORDS.get(value.strip().lower()) if isinstance(value, str) else None
         if word is None:
             self.add(
-                "unknown-sex", field, "This is not a word for sex that kgmed knows; sex is taken as unknown.",
+                "unknown-sex",
+                field,
+                "This is not a word for sex that kgmed knows; sex is taken as unknown.",
                 "Write FEMALE, MALE, OTHER or UNKNOWN.",
-            )  # fmt: skip
+            )
             return "UNKNOWN"
         return word
 
@@ -90,7 +95,13 @@ class Notes:
         try:
             return parse_age(value)
         except InputError as error:
-            self.add("bad-age", field, f"The age cannot be used: {error}.", "It is taken as unknown.", level="error")
+            self.add(
+                "bad-age",
+                field,
+                f"The age cannot be used: {error}.",
+                "It is taken as unknown.",
+                level="error",
+            )
             return None
 
     def text(self, value: Any, field: str = "text") -> str:
@@ -99,7 +110,9 @@ class Notes:
             return ""
         problem = text_problem(value) if isinstance(value, str) else "it is not a text"
         if problem is not None:
-            self.add("bad-text", field, f"The text cannot be used: {problem}.", "It is left out.", level="error")
+            self.add(
+                "bad-text", field, f"The text cannot be used: {problem}.", "It is left out.", level="error"
+            )
             return ""
         return str(value)
 
@@ -108,9 +121,12 @@ class Notes:
         number = number_of(value)
         if number is None and value is not None:
             self.add(
-                "not-a-number", field, "This is not a finite number; it is left out.",
-                "Give a number without a unit.", level="error",
-            )  # fmt: skip
+                "not-a-number",
+                field,
+                "This is not a finite number; it is left out.",
+                "Give a number without a unit.",
+                level="error",
+            )
         return number
 
     def flag(self, value: Any, field: str, *, default: bool = False) -> bool | None:
@@ -123,14 +139,15 @@ class Notes:
                 return True
             if word in ("false", "no", "n", "0"):
                 return False
-        elif type(value).__name__ in ("bool", "bool_"):
-            return bool(value)
-        elif number_of(value) in (0.0, 1.0):
+        elif type(value).__name__ in ("bool", "bool_") or number_of(value) in (0.0, 1.0):
             return bool(value)
         self.add(
-            "not-a-flag", field, "This is neither true nor false; the entry is left out.",
-            "Write true or false.", level="error",
-        )  # fmt: skip
+            "not-a-flag",
+            field,
+            "This is neither true nor false; the entry is left out.",
+            "Write true or false.",
+            level="error",
+        )
         return None
 
 
@@ -203,25 +220,33 @@ def resolve_term(
     CURIEs are only tidied here; whether the graph knows them is for `kgmed.check`.
     """
     if not isinstance(value, str) or not value.strip():
-        notes.add("no-term", field, "There is no term here; the entry is left out.", "Give a CURIE.", level="error")
+        notes.add(
+            "no-term", field, "There is no term here; the entry is left out.", "Give a CURIE.", level="error"
+        )
         return None
     curie = tidy_curie(value)
     if curie is not None:
         return curie
     if graph is None:
         notes.add(
-            "name-without-graph", field, "This is not a CURIE, and names need a graph; the entry is left out.",
-            "Give a CURIE such as HP:0001250, or read the record with a graph.", level="error",
-        )  # fmt: skip
+            "name-without-graph",
+            field,
+            "This is not a CURIE, and names need a graph; the entry is left out.",
+            "Give a CURIE such as HP:0001250, or read the record with a graph.",
+            level="error",
+        )
         return None
     if len(value) <= 300:
         found = find_by_name(value, graph, kinds)
         if found is not None:
             return found
     notes.add(
-        "unknown-name", field, "No term has this name, or more than one has; the entry is left out.",
-        nearest_terms(value, graph, notes), level="error",
-    )  # fmt: skip
+        "unknown-name",
+        field,
+        "No term has this name, or more than one has; the entry is left out.",
+        nearest_terms(value, graph, notes),
+        level="error",
+    )
     return None
 
 

@@ -117,12 +117,16 @@ def load_json(text: str, *, path: str = "<input>", line: int | None = None) -> A
 def _deeper_than(value: Any, limit: int) -> bool:
     level = [value]
     for _ in range(limit):
-        level = [
-            child
-            for item in level
-            for child in (item.values() if isinstance(item, dict) else item)
-            if isinstance(child, dict | list)
-        ] if level and isinstance(level[0], dict | list) else []
+        level = (
+            [
+                child
+                for item in level
+                for child in (item.values() if isinstance(item, dict) else item)
+                if isinstance(child, dict | list)
+            ]
+            if level and isinstance(level[0], dict | list)
+            else []
+        )
         if not level:
             return False
     return True

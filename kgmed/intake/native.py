@@ -24,13 +24,37 @@ __all__ = ["KEYS", "read_dict", "record_to_dict"]
 
 KEYS = frozenset(
     {
-        "id", "text", "sex", "age", "age_days", "onset", "onset_days", "present", "excluded", "findings",
-        "measurements", "diseases", "medications", "allergies", "issues",
+        "id",
+        "text",
+        "sex",
+        "age",
+        "age_days",
+        "onset",
+        "onset_days",
+        "present",
+        "excluded",
+        "findings",
+        "measurements",
+        "diseases",
+        "medications",
+        "allergies",
+        "issues",
     }
-)  # fmt: skip
+)
 """Keys of a record in the dict format."""
 
-_FINDING = {"term", "name", "excluded", "onset", "severity", "certainty", "context", "origin", "span", "field"}
+_FINDING = {
+    "term",
+    "name",
+    "excluded",
+    "onset",
+    "severity",
+    "certainty",
+    "context",
+    "origin",
+    "span",
+    "field",
+}
 _MEASUREMENT = {"code", "name", "value", "unit", "low", "high", "age", "span", "field"}
 _DISEASE = {"term", "name", "excluded", "context", "span", "field"}
 _MEDICATION = {"code", "name", "dose", "status", "span", "field"}
@@ -95,9 +119,11 @@ def _unknown_keys(data: Mapping[Any, Any], known: set[str], where: str, notes: N
         if key not in known:
             field = f"{where}.{safe_key(key)}" if where else safe_key(key)
             notes.add(
-                "unknown-field", field, "kgmed has no such field; it is left out.",
+                "unknown-field",
+                field,
+                "kgmed has no such field; it is left out.",
                 f"Known fields: {', '.join(sorted(known))}.",
-            )  # fmt: skip
+            )
 
 
 def _entries(value: Any, key: str, notes: Notes) -> Iterator[tuple[str, Any]]:
@@ -105,7 +131,9 @@ def _entries(value: Any, key: str, notes: Notes) -> Iterator[tuple[str, Any]]:
     if is_missing(value):
         return
     if not isinstance(value, list | tuple | set | frozenset) and type(value).__name__ != "ndarray":
-        notes.add("not-a-list", key, "This field must be a list; it is left out.", "Write a list.", level="error")
+        notes.add(
+            "not-a-list", key, "This field must be a list; it is left out.", "Write a list.", level="error"
+        )
         return
     items = sorted(value, key=str) if isinstance(value, set | frozenset) else value
     for i, item in enumerate(items):
@@ -128,14 +156,18 @@ class _Reader:
         return item
 
     def _drop(self, code: str, where: str, message: str) -> None:
-        self.notes.add(code, where, f"{message} The entry is left out.", "See docs/records.md.", level="error")
+        self.notes.add(
+            code, where, f"{message} The entry is left out.", "See docs/records.md.", level="error"
+        )
 
     def _string(self, item: Mapping[Any, Any], key: str, where: str) -> str:
         value = item.get(key)
         if is_missing(value):
             return ""
         if not isinstance(value, str):
-            self.notes.add("not-text", f"{where}.{key}", "This must be a text; it is left out.", level="error")
+            self.notes.add(
+                "not-text", f"{where}.{key}", "This must be a text; it is left out.", level="error"
+            )
             return ""
         return value
 
@@ -151,7 +183,9 @@ class _Reader:
         ):
             return (span[0], span[1])
         self.notes.add(
-            "bad-span", f"{where}.span", "This is not a pair of character offsets within the text; it is left out."
+            "bad-span",
+            f"{where}.span",
+            "This is not a pair of character offsets within the text; it is left out.",
         )
         return None
 
@@ -180,7 +214,9 @@ class _Reader:
         if term is None or stated is None or context is None or origin is None:
             return None
         if excluded is not None and stated != excluded:
-            self._drop("contradiction", f"{where}.excluded", "The entry says the opposite of the list that it is in.")
+            self._drop(
+                "contradiction", f"{where}.excluded", "The entry says the opposite of the list that it is in."
+            )
             return None
         certainty = 1.0
         if not is_missing(entry.get("certainty")):
@@ -221,12 +257,16 @@ class _Reader:
             for key in ("low", "high")
         )
         return Measurement(
-            code=code, name=name, value=number, low=low, high=high,
+            code=code,
+            name=name,
+            value=number,
+            low=low,
+            high=high,
             unit=self._string(entry, "unit", where),
             span=self._span(entry, where),
             age_days=self.notes.age(entry.get("age"), f"{where}.age"),
             field=self._string(entry, "field", where) or where,
-        )  # fmt: skip
+        )
 
     def disease(self, item: Any, where: str) -> KnownDisease | None:
         if isinstance(item, str):
@@ -236,17 +276,24 @@ class _Reader:
             return None
         name = self._string(entry, "name", where)
         term = resolve_term(
-            entry.get("term") or name, field=f"{where}.term", notes=self.notes, graph=self.graph,
+            entry.get("term") or name,
+            field=f"{where}.term",
+            notes=self.notes,
+            graph=self.graph,
             kinds=("disease", "finding"),
-        )  # fmt: skip
+        )
         stated = self.notes.flag(entry.get("excluded"), f"{where}.excluded")
         context = self._word(entry, "context", where, get_args(Context))
         if term is None or stated is None or context is None:
             return None
         return KnownDisease(
-            term=term, name=name, excluded=stated, context=context,  # type: ignore[arg-type]
-            span=self._span(entry, where), field=self._string(entry, "field", where) or where,
-        )  # fmt: skip
+            term=term,
+            name=name,
+            excluded=stated,
+            context=context,  # type: ignore[arg-type]
+            span=self._span(entry, where),
+            field=self._string(entry, "field", where) or where,
+        )
 
     def _named(self, item: Any, where: str, known: set[str]) -> Mapping[Any, Any] | None:
         """A medication or allergy: a code, a name, or an object with either."""
@@ -297,7 +344,9 @@ class _Reader:
         level = self._word(entry, "level", where, ("error", "warning"))
         if level is None:
             return None
-        words = {key: self._string(entry, key, where) for key in ("code", "message", "fix", "record_id", "field")}
+        words = {
+            key: self._string(entry, key, where) for key in ("code", "message", "fix", "record_id", "field")
+        }
         return Issue(level=level, **words)  # type: ignore[arg-type]
 
 

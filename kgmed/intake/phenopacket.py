@@ -22,15 +22,31 @@ __all__ = ["is_phenopacket", "read_phenopacket"]
 
 _MARKS = ("phenotypicFeatures", "phenotypic_features", "metaData", "meta_data", "subject", "proband")
 _PARTS = {
-    "id", "subject", "phenotypicFeatures", "measurements", "diseases", "medicalActions", "metaData",
-    "biosamples", "interpretations", "files", "htsFiles", "genes", "variants",
-}  # fmt: skip
+    "id",
+    "subject",
+    "phenotypicFeatures",
+    "measurements",
+    "diseases",
+    "medicalActions",
+    "metaData",
+    "biosamples",
+    "interpretations",
+    "files",
+    "htsFiles",
+    "genes",
+    "variants",
+}
 _NOT_READ = {"biosamples", "files", "htsFiles", "genes", "variants"}
 # Fields that only version 1 has. Read with the version 2 class they would be unknown,
 # and a `negated` finding would turn into a present one.
 _V1_ONLY = {
-    "negated", "ageOfOnset", "ageRangeOfOnset", "classOfOnset", "ageAtCollection", "ageRangeAtCollection",
-}  # fmt: skip
+    "negated",
+    "ageOfOnset",
+    "ageRangeOfOnset",
+    "classOfOnset",
+    "ageAtCollection",
+    "ageRangeAtCollection",
+}
 # The numbers of the enum `Sex`, the same in both versions.
 _SEX_NUMBERS = {0: "UNKNOWN", 1: "FEMALE", 2: "MALE", 3: "OTHER"}
 
@@ -50,7 +66,9 @@ def read_phenopacket(data: Mapping[Any, Any], *, graph: KnowledgeGraph | None = 
     data = _camel_keys(data)
     notes = Notes()
     if isinstance(data.get("proband"), Mapping):
-        notes.add("family", "proband", "Only the proband of the family is read.", "Read relatives on their own.")
+        notes.add(
+            "family", "proband", "Only the proband of the family is read.", "Read relatives on their own."
+        )
         data = _camel_keys(data["proband"])
     record_id = notes.identify(data.get("id"))
     for key in data:
@@ -121,7 +139,9 @@ class _Reader:
         known = {name for field in message_class.DESCRIPTOR.fields for name in (field.name, field.json_name)}
         for key in [key for key in item if key not in known]:
             self.notes.add(
-                "unknown-field", f"{where}.{safe_key(key)}", "The phenopacket schema has no such field; it is left out."
+                "unknown-field",
+                f"{where}.{safe_key(key)}",
+                "The phenopacket schema has no such field; it is left out.",
             )
             del item[key]
         try:
@@ -139,9 +159,12 @@ class _Reader:
     def _bad(self, where: str) -> None:
         # The parser's own message repeats the value: it is not passed on.
         self.notes.add(
-            "invalid-entry", where, "This does not fit the phenopacket schema; the entry is left out.",
-            "Validate the phenopacket.", level="error",
-        )  # fmt: skip
+            "invalid-entry",
+            where,
+            "This does not fit the phenopacket schema; the entry is left out.",
+            "Validate the phenopacket.",
+            level="error",
+        )
 
     def _list(self, kind: str, value: Any, key: str) -> Iterator[tuple[str, Any]]:
         if is_missing(value):
@@ -158,9 +181,12 @@ class _Reader:
         curie = tidy_curie(ontology_class.id)
         if curie is None:
             self.notes.add(
-                "no-term", f"{where}.id", "There is no CURIE here; the entry is left out.",
-                "Give a CURIE such as HP:0001250.", level="error",
-            )  # fmt: skip
+                "no-term",
+                f"{where}.id",
+                "There is no CURIE here; the entry is left out.",
+                "Give a CURIE such as HP:0001250.",
+                level="error",
+            )
         return curie
 
     # -------------------------------------------------------- times
@@ -203,7 +229,9 @@ class _Reader:
         if kind == "timestamp":
             return self._at(element.timestamp, where)
         if kind == "interval":
-            return self._middle(self._at(element.interval.start, where), self._at(element.interval.end, where))
+            return self._middle(
+                self._at(element.interval.start, where), self._at(element.interval.end, where)
+            )
         return 0.0 if kind == "gestational_age" else None
 
     def _onset_class(self, ontology_class: Any, where: str) -> float | None:
@@ -281,9 +309,12 @@ class _Reader:
                 self.disease_onsets.append(onset)
             resolved = hasattr(disease, "resolution") and disease.HasField("resolution")
             yield KnownDisease(
-                term=term, name=disease.term.label, excluded=excluded,
-                context="historical" if resolved else "current", field=where,
-            )  # fmt: skip
+                term=term,
+                name=disease.term.label,
+                excluded=excluded,
+                context="historical" if resolved else "current",
+                field=where,
+            )
 
     def measurements(self, value: Any) -> Iterator[Measurement]:
         for where, item in self._list("Measurement", value, "measurements"):
@@ -297,7 +328,9 @@ class _Reader:
                     for i, part in enumerate(item.complex_value.typed_quantities)
                 ]
             else:
-                self.notes.add("unread-value", where, "Only quantities are read; this measurement is left out.")
+                self.notes.add(
+                    "unread-value", where, "Only quantities are read; this measurement is left out."
+                )
                 continue
             for field, assay, quantity in pairs:
                 measurement = self._measurement(field, assay, quantity, age)
@@ -318,7 +351,14 @@ class _Reader:
             high = self.notes.number(quantity.reference_range.high, f"{where}.referenceRange.high")
         unit = quantity.unit.id.removeprefix("UCUM:") or quantity.unit.label
         return Measurement(
-            code=code, name=assay.label, value=number, unit=unit, low=low, high=high, age_days=age, field=where
+            code=code,
+            name=assay.label,
+            value=number,
+            unit=unit,
+            low=low,
+            high=high,
+            age_days=age,
+            field=where,
         )
 
     def medications(self, value: Any) -> Iterator[Medication]:
