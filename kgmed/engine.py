@@ -189,17 +189,28 @@ class Engine:
     ) -> np.ndarray[Any, np.dtype[np.float64]]:
         """log10 of the unnormalised posttest weight of every disease of `index`, shape (n_diseases,)."""
         lr = self.index.log10_lr(case)
-        for disease, evidence in (rule_evidence or {}).items():
-            column = self._column(disease)
-            if column is not None:
-                lr[column] += math.fsum(e.log10_lr for e in evidence if e.calibrated)
+        if rule_evidence:
+            columns = self._columns
+            told = [
+                (columns[disease], math.fsum([e.log10_lr for e in evidence if e.calibrated]))
+                for disease, evidence in rule_evidence.items()
+                if disease in columns
+            ]
+            lr[[column for column, _ in told]] += [ratio for _, ratio in told]
         weights: np.ndarray[Any, np.dtype[np.float64]] = (
             self.index.log10_pretest + lr * self.index.temperature(case)
         )
         return weights
 
-    def _column(self, disease: str) -> int | None:
-        return self.index.column_of.get(self.graph.node_id(disease)) if disease in self.graph else None
+    @cached_property
+    def _columns(self) -> dict[str, int]:
+        """Disease CURIE -> its column in the index."""
+        return {self.graph.curie(int(node)): column for column, node in enumerate(self.index.diseases)}
+
+    @cached_property
+    def _diseases(self) -> tuple[str, ...]:
+        """Disease CURIE of each column."""
+        return tuple(self._columns)
 
     def _score(self, case: Case, top: int) -> _Scored:
         told = self.rules.apply(case, self.graph)
@@ -224,7 +235,7 @@ class Engine:
             tied = position > 0 and weights[order[position - 1]] - weights[column] <= _TIE
             ranks.append(ranks[-1] if tied else position + 1)
         odds = _log10_odds_among(weights, order)
-        chosen = {self._disease(c) for c in order}
+        chosen = {self._diseases[c] for c in order}
         return _Scored(
             columns=tuple(int(c) for c in order),
             ranks=tuple(ranks),
@@ -233,14 +244,11 @@ class Engine:
             **common,
         )
 
-    def _disease(self, column: int) -> str:
-        return self.graph.curie(int(self.index.diseases[column]))
-
     def _ranking(self, scored: _Scored) -> Ranking:
         asker = _Asker(self, scored)
 
         def diagnosis(column: int, rank: int, odds: float) -> Diagnosis:
-            disease = self._disease(column)
+            disease = self._diseases[column]
             pretest = 10.0 ** float(self.index.log10_pretest[column])
             return Diagnosis(
                 disease=disease,
@@ -265,7 +273,7 @@ class Engine:
     def _explain(
         self, scored: _Scored, column: int, pretest: float, odds: float, asker: _Asker
     ) -> Explanation:
-        disease = self._disease(column)
+        disease = self._diseases[column]
         profile = self.index.profile(disease)
         evidence = profile.evidence(scored.case) + list(scored.rule_evidence.get(disease, ()))
         moved = math.fsum(e.log10_lr for e in evidence if e.calibrated)
@@ -332,7 +340,7 @@ class Engine:
         Raises:
             UnknownTermError: If the graph has no annotated disease of that CURIE.
         """
-        column = self._column(self.graph.resolve(disease) or disease)
+        column = self._columns.get(self.graph.resolve(disease) or disease)
         if column is None:
             raise UnknownTermError(disease)
         case = self.case(record)
@@ -340,7 +348,7 @@ class Engine:
         rule_evidence = {d: tuple(e) for d, e in told.evidence.items()}
         weights = self.scores(case, rule_evidence)
         if without_references:
-            name = self._disease(column)
+            name = self._diseases[column]
             profile = self.index.profile(name, without_references=without_references)
             if not profile.frequency and not profile.negative:
                 weights[column] = -np.inf
@@ -358,7 +366,7 @@ class Engine:
         return RankOf(
             rank=rank,
             posttest=posttest_probability(0.5, own_odds) if own > -np.inf else 0.0,
-            top1=self._disease(first),
+            top1=self._diseases[first],
             top1_posttest=posttest_probability(0.5, first_odds),
         )
 
@@ -439,7 +447,7 @@ class _Asker:
         k = min(_ASK_OVER, len(weights))
         best = np.argsort(-weights, kind="stable")[:k]
         share = np.power(10.0, weights[best] - weights[best].max())
-        return [engine.index.profile(engine._disease(c)) for c in best], share / share.sum()
+        return [engine.index.profile(engine._diseases[c]) for c in best], share / share.sum()
 
     @cached_property
     def _gains(self) -> dict[int, tuple[float, float]]:
@@ -503,7 +511,7 @@ def _log10_odds_among(weights: np.ndarray[Any, Any], columns: Iterable[int]) -> 
     a difference of two near-equal sums would lose all digits.
     """
     highest = weights.max()
-    linear = np.power(10.0, weights - highest)
+    linear = np.exp((weights - highest) * math.log(10.0))
     total = float(linear.sum())
     odds = []
     for column in columns:

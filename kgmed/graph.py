@@ -198,6 +198,7 @@ class KnowledgeGraph:
         self.checksum = checksum
         # Asked for at every case; a few megabytes when every term has been asked for.
         self._ancestors: dict[str, frozenset[str]] = {}
+        self._mappings_of: dict[str, tuple[str, ...]] = {}
 
     # ------------------------------------------------------------ compiling
 
@@ -426,10 +427,14 @@ class KnowledgeGraph:
 
     def mappings(self, curie: str) -> tuple[str, ...]:
         """Identifiers of the same concept elsewhere, sorted."""
-        nodes, rows, other = self._mapping_rows
-        node = self._ids.get(curie, -1)
-        low, high = np.searchsorted(nodes, [node, node + 1])
-        return tuple(sorted({str(other[i]) for i in rows[low:high].tolist()}))
+        known = self._mappings_of.get(curie)
+        if known is None:
+            nodes, rows, other = self._mapping_rows
+            node = self._ids.get(curie, -1)
+            low, high = np.searchsorted(nodes, [node, node + 1])
+            known = tuple(sorted({str(other[i]) for i in rows[low:high].tolist()}))
+            self._mappings_of[curie] = known
+        return known
 
     def mapped(self, other: str) -> tuple[str, ...]:
         """Terms of this graph that an outside identifier means."""
