@@ -158,7 +158,7 @@ def reasoning(ranking: Ranking, diagnosis: Diagnosis, identity: str) -> str:
     weighed = [e for e in diagnosis.explanation if e.finding is not None]
     left_out = max(0, len(weighed) - MAX_LINES)
     weighed = weighed[:MAX_LINES]
-    walks = [(e, view.runs(e)) for e in weighed]
+    walks = [(e, view.runs(e.path)) for e in weighed]
     columns = max([2, *(len(runs) + 1 for _, runs in walks)])
     box, high, row, top = 196, 44, 62, 16
     gap = 236 if columns == 2 else 176 if columns == 3 else 136

@@ -88,7 +88,7 @@ def _diagnosis(ranking: Ranking, diagnosis: Diagnosis) -> list[str]:
             )
         first, *rest = _wrap(words, 14, 14) or [""]
         out += [f"    {shown}  {first[14:]}", *rest]
-        path = view.path_words(ranking, evidence, joined=True)
+        path = view.path_words(ranking, evidence.path, joined=True)
         out += _wrap(path, 16, 18) if path else []
         if evidence.note:
             by = "" if evidence.scorer == "likelihood" else f" ({view.clean(evidence.scorer)})"

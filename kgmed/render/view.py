@@ -270,12 +270,12 @@ def edge_label(ranking: Ranking, edge: Edge) -> tuple[str, str]:
     return clean(f"{'not ' if edge.negated else ''}{edge.predicate}"), clean(", ".join(p for p in below if p))
 
 
-def path_words(ranking: Ranking, evidence: Evidence, *, joined: bool = False) -> str:
+def path_words(ranking: Ranking, path: Path, *, joined: bool = False) -> str:
     """The walk as `Finding -[is_a]-> X <-[has_phenotype 5/8, PMID:1, hpoa 2025-05-06]- Disease`.
 
     Args:
         ranking: Gives the releases and names.
-        evidence: Holds the walk.
+        path: The walk.
         joined: Write several `is_a` steps in one direction as `-[is_a x3]->`.
     """
     nodes = path.nodes
@@ -283,9 +283,9 @@ def path_words(ranking: Ranking, evidence: Evidence, *, joined: bool = False) ->
         return ""
     words = short_name(ranking, nodes[0])
     if joined:
-        walk = [(end, steps) for _, end, steps in runs(evidence)]
+        walk = [(end, steps) for _, end, steps in runs(path)]
     else:
-        walk = [(end, [step]) for end, step in zip(nodes[1:], evidence.path, strict=True)]
+        walk = [(end, [step]) for end, step in zip(nodes[1:], path, strict=True)]
     for end, steps in walk:
         edge, forward = steps[0]
         label = fact(ranking, edge) + (f" x{len(steps)}" if len(steps) > 1 else "")
@@ -294,11 +294,11 @@ def path_words(ranking: Ranking, evidence: Evidence, *, joined: bool = False) ->
     return words
 
 
-def runs(evidence: Evidence) -> list[tuple[str, str, list[tuple[Edge, bool]]]]:
+def runs(path: Path) -> list[tuple[str, str, list[tuple[Edge, bool]]]]:
     """The walk with `is_a` steps in one direction joined: (from, to, steps)."""
     nodes = path.nodes
     out: list[tuple[str, str, list[tuple[Edge, bool]]]] = []
-    for i, (edge, forward) in enumerate(evidence.path):
+    for i, (edge, forward) in enumerate(path):
         if out and edge.predicate == "is_a":
             start, _, steps = out[-1]
             if steps[-1][0].predicate == "is_a" and steps[-1][1] == forward:
