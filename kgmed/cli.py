@@ -1,0 +1,688 @@
+"""The command line: thin, with no reasoning inside.
+
+Heavy modules are imported inside the commands, so `--help` answers at once. Nothing
+that is written to stderr holds patient text: records are named by their id.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from kgmed.errors import InputError, KgmedError, ParseError, UnknownNameError, UnknownTermError
+
+if TYPE_CHECKING:
+    from kgmed.engine import Engine
+    from kgmed.graph import KnowledgeGraph
+    from kgmed.record import Issue
+    from kgmed.result import Failure, Ranking
+
+__all__ = ["app", "main"]
+
+EXIT_UNSOUND = 1
+EXIT_RED_FLAG = 3
+EXIT_BROKEN_PIPE = 141  # as a shell reports a program that SIGPIPE ended: 128 + 13
+
+_EXIT_CODES = (
+    "Exit codes: 0 done; 1 a record could not be read or diagnosed, or something is unsound; "
+    "2 wrong usage; 3 a red flag fired (with --fail-on-red-flag)."
+)
+EngineOption = Annotated[Path | None, typer.Option("--engine", help="TOML file with settings.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="JSON.")]
+FormatOption = Annotated[
+    str | None, typer.Option("--format", "-f", help="Format, when it should not be detected.")
+]
+
+# Formats that hold many records in one file.
+_MANY = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+
+
+class _Group(TyperGroup):
+    """Turns errors into one line on stderr and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (typer.Exit, typer.Abort, typer.BadParameter.__mro__[2]):
+            raise
+        except BrokenPipeError:
+            # The reader went away (`| head`). Python would complain once more at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(EXIT_BROKEN_PIPE) from None
+        except KgmedError as error:
+            _say(f"kgmed: {error}")
+            raise typer.Exit(EXIT_UNSOUND) from None
+        except OSError as error:
+            _say(f"kgmed: {error.filename or 'file'}: {error.strerror or type(error).__name__}")
+            raise typer.Exit(EXIT_UNSOUND) from None
+        except Exception as error:
+            if os.environ.get("KGMED_DEBUG"):
+                raise
+            # The message of an error that nobody foresaw may quote the patient's text.
+            place = error.__traceback__
+            while place is not None and place.tb_next is not None:
+                place = place.tb_next
+            where = f" at {Path(place.tb_frame.f_code.co_filename).name}:{place.tb_lineno}" if place else ""
+            _say(
+                f"kgmed: internal error ({type(error).__name__}{where}); "
+                "set KGMED_DEBUG=1 for the traceback, which may quote the record"
+            )
+            raise typer.Exit(EXIT_UNSOUND) from None
+
+
+app = typer.Typer(
+    cls=_Group,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help=f"Clinical reasoning over a medical knowledge graph: decision support, not a diagnosis. {_EXIT_CODES}",
+)
+graph_app = typer.Typer(no_args_is_help=True, help="Look into the knowledge graph, check files, build it.")
+rules_app = typer.Typer(help="List, show and check the clinical rules.")
+app.add_typer(graph_app, name="graph")
+app.add_typer(rules_app, name="rules")
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from kgmed import __version__
+
+        typer.echo(f"kgmed {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+# ------------------------------------------------------------ helpers
+
+
+def _say(line: str) -> None:
+    from kgmed.render.view import clean
+
+    typer.echo(clean(line), err=True)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A table on a terminal; lines with tabs otherwise, for scripts."""
+    from kgmed.render.view import clean
+
+    cleaned = [[clean(cell) for cell in row] for row in rows]
+    if sys.stdout.isatty():
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(*head, box=None, header_style="bold", pad_edge=False)
+        for row in cleaned:
+            table.add_row(*map(Text, row))
+        Console().print(table)
+        return
+    for cells in ([list(head)] if head else []) + cleaned:
+        typer.echo("\t".join(cells))
+
+
+def _json(value: Any, indent: int | None = 2) -> None:
+    typer.echo(json.dumps(value, indent=indent, allow_nan=False))
+
+
+def _engine(config: Path | None, overlays: Sequence[Path] = ()) -> Engine:
+    from kgmed.engine import load_engine
+
+    engine = load_engine(config)
+    if overlays:
+        from kgmed.read import load_ontology
+
+        for path in overlays:
+            engine = engine.with_ontology(load_ontology(path))
+    return engine
+
+
+def _term(graph: KnowledgeGraph, text: str) -> str:
+    """CURIE of a CURIE, a mapped identifier, or a name.
+
+    Raises:
+        UnknownTermError: If nothing or more than one term is meant.
+    """
+    found = graph.resolve(text)
+    if found is not None:
+        return found
+    wanted = text.casefold().strip()
+    named = [t.curie for t in graph.terms() if not t.obsolete and t.name.casefold() == wanted]
+    if not named:
+        named = sorted(
+            {s.term for s in graph.synonyms() if s.scope == "exact" and s.text.casefold() == wanted}
+        )
+    if len(named) == 1:
+        return named[0]
+    raise UnknownTermError(text, tuple(named) or graph.mapped(text) or graph.nearest(text))
+
+
+def _read_stdin() -> str:
+    data = sys.stdin.buffer.read()
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ParseError(
+            f"byte {error.start} is not UTF-8; convert the text to UTF-8", path="<stdin>"
+        ) from None
+
+
+def _results(
+    engine: Engine, sources: Sequence[str], format: str | None, top: int, workers: int | None
+) -> Iterator[Ranking | Failure]:
+    """One result for each record of each source, in order."""
+    from kgmed.result import Failure
+
+    for source in sources:
+        many = _is_many(source, format)
+        try:
+            if not many:
+                place: Any = _read_stdin() if source == "-" else _existing(source)
+                yield engine.diagnose(place, top=top, format=format)
+                continue
+            with ExitStack() as stack:
+                if source == "-":
+                    # Readers of many records stream from a file; only the user can read this one.
+                    folder = stack.enter_context(tempfile.TemporaryDirectory())
+                    path = Path(folder) / f"stdin.{format}"
+                    path.write_text(_read_stdin(), encoding="utf-8")
+                else:
+                    path = _existing(source)
+                yield from engine.diagnose_many(path, top=top, format=format, workers=workers)
+        except KgmedError as error:
+            record_id = getattr(error, "record_id", "")
+            yield Failure(
+                index=0, record_id=record_id, error=type(error).__name__, message=f"{source}: {error}"
+            )
+
+
+def _is_many(source: str, format: str | None) -> bool:
+    return format in _MANY.values() if format else Path(source).suffix.lower() in _MANY
+
+
+def _existing(source: str) -> Path:
+    path = Path(source)
+    if not path.is_file():
+        raise ParseError("there is no such file", path=source)
+    return path
+
+
+def _counted(results: Iterator[Ranking | Failure], several: bool) -> Iterator[Ranking | Failure]:
+    """Show a running count on stderr while many records are worked through on a terminal."""
+    if not (several and sys.stderr.isatty()):
+        yield from results
+        return
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("records"), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("records", total=None)
+        for result in results:
+            yield result
+            progress.advance(task)
+
+
+def _file_name(ranking: Ranking, number: int, suffix: str) -> str:
+    safe = re.sub(r"[^A-Za-z0-9._-]+", "_", ranking.case.record.id)[:80].strip("._")
+    return f"{number:06d}{'-' if safe else ''}{safe}{suffix}"
+
+
+# ------------------------------------------------------------ diagnose
+
+
+@app.command(epilog=_EXIT_CODES)
+def diagnose(
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILE...|-", help="Records of any format; - reads stdin.")
+    ],
+    format: FormatOption = None,
+    top: Annotated[int, typer.Option("--top", "-n", min=1, help="How many diagnoses to show.")] = 5,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="JSON; one line per record when there are many.")
+    ] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Markdown.")] = False,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", help="Write an HTML report here; a folder when there are many records."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder; one file per record.")
+    ] = None,
+    ontology: Annotated[list[Path] | None, typer.Option("--ontology", help="Add an ontology file.")] = None,
+    engine: EngineOption = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, help="Processes for files of many records.")
+    ] = None,
+    with_text: Annotated[bool, typer.Option("--with-text", help="Put the note into the JSON.")] = False,
+    fail_on_red_flag: Annotated[
+        bool, typer.Option("--fail-on-red-flag", help="Exit 3 when a red flag fires.")
+    ] = False,
+) -> None:
+    """Rank the diseases that explain a patient's findings, with every reason."""
+    if as_json and markdown:
+        raise typer.BadParameter("--json and --markdown exclude each other")
+    if files.count("-") > 1:
+        raise typer.BadParameter("- can be given once")
+    from kgmed.graph import write_atomically
+    from kgmed.result import Failure
+
+    several = len(files) > 1 or _is_many(files[0], format)
+    built = _engine(engine, ontology or ())
+    for folder in (output, html if several else None):
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+    done = failed = 0
+    flagged = False
+    for result in _counted(_results(built, files, format, top, workers), several):
+        if isinstance(result, Failure):
+            failed += 1
+            _say(f"kgmed: {result.message}")
+            continue
+        done += 1
+        flagged = flagged or bool(result.red_flags)
+        if html is not None:
+            target = html / _file_name(result, done, ".html") if several else html
+            write_atomically(target, result.to_html(top=top).encode())
+            if not (as_json or markdown or output):
+                continue
+        if as_json:
+            text = (
+                result.to_json(with_text=with_text, indent=None if several and output is None else 2) + "\n"
+            )
+        else:
+            text = result.to_markdown(top=top) if markdown else result.to_text(top=top)
+        if output is not None:
+            suffix = ".json" if as_json else ".md" if markdown else ".txt"
+            write_atomically(output / _file_name(result, done, suffix), text.encode())
+        else:
+            typer.echo(text + ("" if as_json or not several else "\n"), nl=False)
+    if several:
+        _say(f"kgmed: {done} diagnosed, {failed} failed")
+    if fail_on_red_flag and flagged:
+        raise typer.Exit(EXIT_RED_FLAG)
+    if failed:
+        raise typer.Exit(EXIT_UNSOUND)
+
+
+@app.command(epilog=_EXIT_CODES)
+def findings(
+    file: Annotated[str, typer.Argument(metavar="FILE|-", help="A note or a record; - reads stdin.")],
+    format: FormatOption = None,
+    as_json: JsonOption = False,
+    engine: EngineOption = None,
+) -> None:
+    """List the findings of a note or record: place, term, name, assertion, and whether each is used."""
+    built = _engine(engine)
+    record = built.read(_read_stdin() if file == "-" else _existing(file), format)
+    case = built.case(record)
+    entries = [(finding, "") for finding in case.findings] + list(case.set_aside)
+    entries.sort(key=lambda entry: (entry[0].span or (-1, -1), entry[0].field, entry[0].term))
+    rows = [
+        {
+            "start": f.span[0] if f.span else None,
+            "end": f.span[1] if f.span else None,
+            "term": f.term,
+            "name": built.graph.name(f.term),
+            "assertion": "excluded" if f.excluded else "present" if f.certainty == 1 else "uncertain",
+            "context": f.context,
+            "certainty": float(f.certainty),
+            "origin": f.origin,
+            "field": f.field,
+            "used": not reason,
+            "reason": reason,
+        }
+        for f, reason in entries
+    ]
+    if as_json:
+        _json(rows)
+        return
+    _table(
+        ("span", "term", "name", "assertion", "context", "origin", "used"),
+        (
+            (
+                f"{r['start']}-{r['end']}" if r["start"] is not None else str(r["field"]),
+                str(r["term"]),
+                str(r["name"]),
+                str(r["assertion"]),
+                str(r["context"]),
+                str(r["origin"]),
+                f"no: {r['reason']}" if r["reason"] else "yes",
+            )
+            for r in rows
+        ),
+    )
+
+
+# ------------------------------------------------------------ graph
+
+
+@graph_app.command("info")
+def graph_info(as_json: JsonOption = False, engine: EngineOption = None) -> None:
+    """Counts, releases and licences."""
+    from collections import Counter
+
+    graph = _engine(engine).graph
+    predicates = graph.edge_columns.predicate
+    counts = Counter(predicates.codes.tolist())
+    info = {
+        "terms": dict(sorted(Counter(t.kind for t in graph.terms() if not t.obsolete).items())),
+        "obsolete_terms": sum(t.obsolete for t in graph.terms()),
+        "edges": dict(sorted((predicates.values[code], n) for code, n in counts.items())),
+        "checksum": graph.checksum,
+        "sources": [
+            {
+                "id": s.id,
+                "title": s.title,
+                "release": s.release,
+                "licence": s.licence,
+                "url": s.url,
+                "sha256": s.sha256,
+            }
+            for s in graph.sources.values()
+        ],
+    }
+    if as_json:
+        _json(info)
+        return
+    rows = [("terms", kind, f"{n:,}") for kind, n in info["terms"].items()]
+    rows += [("terms", "obsolete", f"{info['obsolete_terms']:,}")]
+    rows += [("edges", predicate, f"{n:,}") for predicate, n in info["edges"].items()]
+    _table(("what", "kind", "count"), rows)
+    typer.echo()
+    _table(
+        ("source", "title", "release", "licence"),
+        ((s.id, s.title, s.release, s.licence) for s in graph.sources.values()),
+    )
+    typer.echo(f"\nchecksum\t{graph.checksum}")
+
+
+@graph_app.command("show")
+def graph_show(
+    term: Annotated[str, typer.Argument(help="CURIE, identifier of another vocabulary, or name.")],
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many edges.")] = 50,
+    engine: EngineOption = None,
+) -> None:
+    """Names, mappings, hierarchy and annotations of one term."""
+    from itertools import islice
+
+    from kgmed.render import view
+
+    graph = _engine(engine).graph
+    curie = _term(graph, term)
+    about = graph.term(curie)
+    rows = [("term", curie), ("name", about.name), ("kind", about.kind), ("source", about.source)]
+    rows += [(f"synonym ({s.scope})", s.text) for s in graph.synonyms(curie)]
+    rows += [("same as", other) for other in graph.mappings(curie)]
+    rows += [("parent", f"{c} {graph.name(c)}") for c in graph.parents(curie)]
+    rows += [("child", f"{c} {graph.name(c)}") for c in graph.children(curie)]
+    _table((), rows)
+    naming = _naming(graph)
+    annotations = [
+        e for e in (*graph.edges(subject=curie), *graph.edges(object=curie)) if e.predicate != "is_a"
+    ]
+    annotations.sort(key=lambda e: (-(e.frequency or 0.0), e.subject, e.predicate, e.object))
+    typer.echo()
+    _table(
+        ("subject", "fact", "object"),
+        (
+            (
+                f"{e.subject} {graph.name(e.subject)}",
+                view.fact(naming, e),
+                f"{e.object} {graph.name(e.object)}",
+            )
+            for e in islice(annotations, limit)
+        ),
+    )
+    if len(annotations) > limit:
+        _say(f"{len(annotations) - limit} more; raise --limit to see them")
+
+
+def _naming(graph: KnowledgeGraph) -> Ranking:
+    """An empty ranking over a graph: what the renderers need to name terms and sources."""
+    from kgmed.record import Case, Record
+    from kgmed.result import Ranking
+
+    sources = [{"id": s.id, "release": s.release} for s in graph.sources.values()]
+    return Ranking(
+        diagnoses=(), case=Case(record=Record()), names=graph.name, provenance={"graph": {"sources": sources}}
+    )
+
+
+@graph_app.command("path")
+def graph_path(
+    start: Annotated[str, typer.Argument(metavar="A", help="CURIE, mapped identifier, or name.")],
+    end: Annotated[str, typer.Argument(metavar="B", help="CURIE, mapped identifier, or name.")],
+    engine: EngineOption = None,
+) -> None:
+    """A shortest walk between two terms; exit 1 when there is none."""
+    from kgmed.render import view
+
+    graph = _engine(engine).graph
+    a, b = _term(graph, start), _term(graph, end)
+    path = graph.path(a, b)
+    if path is None:
+        raise InputError(f"no walk joins {a} and {b}")
+    typer.echo(view.path_words(_naming(graph), path) or f"{a} is {b}")
+
+
+@graph_app.command("validate")
+def graph_validate(files: Annotated[list[Path], typer.Argument(metavar="FILE...")]) -> None:
+    """Check ontology files; exit 1 when one has an error."""
+    from kgmed.read import validate
+
+    bad = False
+    for path in files:
+        try:
+            issues = list(validate(_existing(str(path))))
+        except KgmedError as error:
+            bad = True
+            _say(f"kgmed: {error}")
+            continue
+        bad = bad or any(issue.level == "error" for issue in issues)
+        _issues(issues, str(path))
+    if bad:
+        raise typer.Exit(EXIT_UNSOUND)
+
+
+def _issues(issues: Sequence[Issue], name: str) -> None:
+    for issue in issues:
+        typer.echo(f"{name}: {issue.level} {issue.code} {issue.field}: {issue.message} {issue.fix}".rstrip())
+    errors = sum(issue.level == "error" for issue in issues)
+    typer.echo(f"{name}: {errors} errors, {len(issues) - errors} warnings")
+
+
+@graph_app.command("build")
+def graph_build(
+    out: Annotated[Path, typer.Option("--out", help="Folder to write.")],
+    data: Annotated[Path | None, typer.Option("--data", help="Folder that holds the source files.")] = None,
+    sources: Annotated[
+        Path | None, typer.Option("--sources", help="TOML file that lists the sources.")
+    ] = None,
+    download: Annotated[
+        bool, typer.Option("--download", help="Fetch missing sources from their publishers.")
+    ] = False,
+) -> None:
+    """Compile a graph from its sources. Nothing is fetched without --download."""
+    from kgmed.build import build_graph, compile_default
+
+    graph = build_graph(data, sources=sources, download=download, report=_say)
+    compile_default(graph, out)
+    typer.echo(f"{len(graph):,} terms, {len(graph.edge_columns):,} edges written to {out}")
+
+
+# ------------------------------------------------------------ rules
+
+
+@rules_app.callback(invoke_without_command=True)
+def _rules(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        rules_list()
+
+
+@rules_app.command("list")
+def rules_list(as_json: JsonOption = False, engine: EngineOption = None) -> None:
+    """All rules: id, kind, name, source."""
+    rules = [{"id": r.id, "kind": r.kind, "name": r.name, "source": r.source} for r in _engine(engine).rules]
+    if as_json:
+        _json(rules)
+    else:
+        _table(("id", "kind", "name", "source"), (tuple(rule.values()) for rule in rules))
+
+
+@rules_app.command("show")
+def rules_show(rule_id: Annotated[str, typer.Argument(metavar="ID")], engine: EngineOption = None) -> None:
+    """One rule: what it says, what it rests on, where it is published."""
+    built = _engine(engine)
+    try:
+        rule = built.rules[rule_id]
+    except KeyError:
+        import difflib
+
+        ids = [r.id for r in built.rules]
+        raise UnknownNameError(rule_id, tuple(difflib.get_close_matches(rule_id, ids, 5) or ids)) from None
+    rows = [("id", rule.id), ("kind", rule.kind), ("name", rule.name)]
+    rows += [(k, str(getattr(rule, k))) for k in ("urgency", "action") if rule.kind == "red_flag"]
+    rows += [("item", item.name) for item in rule.items]
+    rows += [("disease", f"{rule.disease} {built.graph.name(rule.disease)}")] if rule.disease else []
+    rows += [("term", f"{curie} {label}") for curie, label, _ in rule.terms]
+    rows += [("note", rule.note)] if rule.note else []
+    rows += [("source", rule.source), ("file", rule.file)]
+    _table((), rows)
+
+
+@rules_app.command("check")
+def rules_check(file: Annotated[Path, typer.Argument(metavar="FILE")], engine: EngineOption = None) -> None:
+    """Check a rule file against the graph; exit 1 when it has an error."""
+    from kgmed.score.rules import check_rules, load_rules
+
+    graph = _engine(engine).graph
+    issues = check_rules(load_rules(_existing(str(file))), graph)
+    _issues(issues, str(file))
+    if any(issue.level == "error" for issue in issues):
+        raise typer.Exit(EXIT_UNSOUND)
+
+
+# ------------------------------------------------------------ doctor
+
+_NEEDED = (
+    "numpy", "pyarrow", "safetensors", "rapidfuzz", "networkx", "pandas", "rdflib", "pyoxigraph", "oxrdflib",
+    "pyshacl", "spacy", "negspacy", "fhir.resources", "phenopackets", "defusedxml", "typer", "rich",
+)  # fmt: skip
+_OPTIONAL = ("torch", "transformers", "torch-geometric")
+
+
+@app.command(epilog=_EXIT_CODES)
+def doctor(as_json: JsonOption = False, engine: EngineOption = None) -> None:
+    """Check the installation: what is there, which releases, and whether everything is sound."""
+    rows: list[tuple[str, str, str]] = []  # what, ok | warning | error, detail
+
+    def check(what: str, work: Callable[[], str]) -> None:
+        try:
+            rows.append((what, "ok", work()))
+        except (KgmedError, OSError, ImportError, ValueError, LookupError) as error:
+            rows.append((what, "error", f"{type(error).__name__}: {error}"))
+
+    version = ".".join(map(str, sys.version_info[:3]))
+    rows.append(("python", "ok" if sys.version_info >= (3, 11) else "error", version))
+    _installed(rows)
+    loaded: list[Engine] = []
+    check("graph", lambda: _check_graph(engine, loaded))
+    if loaded:
+        check("rules", lambda: _check_rules(loaded[0]))
+        check("self-test", lambda: _self_test(loaded[0]))
+    sound = all(state != "error" for _, state, _ in rows)
+    if as_json:
+        _json(
+            {
+                "sound": sound,
+                "checks": [dict(zip(("what", "state", "detail"), row, strict=True)) for row in rows],
+            }
+        )
+    else:
+        _table(("what", "state", "detail"), rows)
+        typer.echo("everything is sound" if sound else "something is unsound: see the lines marked error")
+    if not sound:
+        raise typer.Exit(EXIT_UNSOUND)
+
+
+def _installed(rows: list[tuple[str, str, str]]) -> None:
+    """Versions from the packages' metadata: nothing is imported."""
+    from importlib import metadata
+
+    for name in (*_NEEDED, *_OPTIONAL):
+        try:
+            rows.append((name, "ok", metadata.version(name)))
+        except metadata.PackageNotFoundError:
+            needed = name in _NEEDED
+            detail = (
+                f"not installed: pip install {name}" if needed else "not installed: learned parts are off"
+            )
+            rows.append((name, "error" if needed else "warning", detail))
+
+
+def _check_graph(config: Path | None, loaded: list[Engine]) -> str:
+    engine = _engine(config)
+    graph = engine.graph
+    loaded.append(engine)
+    if graph.folder is not None:
+        manifest = json.loads((graph.folder / "manifest.json").read_text(encoding="utf-8"))
+        for name in manifest["files"]:
+            graph.file(name)  # raises when the checksum differs
+    releases = ", ".join(f"{s.id} {s.release}" for s in graph.sources.values())
+    return f"{len(graph):,} terms, {len(graph.edge_columns):,} edges, checksums hold; {releases}"
+
+
+def _check_rules(engine: Engine) -> str:
+    from kgmed.score.rules import check_rules
+
+    errors = [issue for issue in check_rules(engine.rules, engine.graph) if issue.level == "error"]
+    if errors:
+        raise InputError(f"{len(errors)} errors; the first: {errors[0].field}: {errors[0].message}")
+    return f"{len(engine.rules)} rules, no error"
+
+
+def _self_test(engine: Engine) -> str:
+    """One record through the whole engine: its numbers must add up."""
+    from kgmed.record import Finding, Record
+    from kgmed.result import posttest_probability
+
+    disease = next((e.subject for e in engine.graph.edges(predicate="has_phenotype") if not e.negated), None)
+    if disease is None:
+        raise InputError("the graph holds no has_phenotype edge")
+    known = sorted({e.object for e in engine.graph.edges(disease, "has_phenotype") if not e.negated})[:5]
+    record = Record(
+        id="self-test", findings=tuple(Finding(term=t, field=f"findings[{i}]") for i, t in enumerate(known))
+    )
+    ranking = engine.diagnose(record, top=5)
+    if not ranking:
+        raise InputError("no disease was ranked")
+    for diagnosis in ranking:
+        added = posttest_probability(diagnosis.pretest_probability, diagnosis.explanation.log10_lr)
+        if abs(added - diagnosis.posttest_probability) > 1e-9:
+            raise InputError(
+                f"the evidence for {diagnosis.disease} does not add up to its posttest probability"
+            )
+    json.loads(ranking.to_json())
+    return f"one record ranked over {ranking.considered:,} diseases; the evidence adds up"
