@@ -106,7 +106,7 @@ def read_fhir(
     """
     records = list(read_bundle(data, graph=graph, as_of=as_of))
     if len(records) > 1:
-        raise RecordError(f"the bundle holds {len(records)} patients; use read_records", field="entry")
+        raise RecordError(f"the bundle holds {len(records)} patients; use iter_records", field="entry")
     if isinstance(records[0], InputError):
         raise records[0]
     return records[0]
@@ -463,7 +463,8 @@ class _Reader:
                     self.notes.add(
                         "matched-by-name",
                         where,
-                        f"The graph does not know {self._systems(concept, curies)}; read by its name as {found}.",
+                        f"The graph does not know {self._systems(concept, curies)}; "
+                        f"read by its name as {found}.",
                         "Load a mapping for the code system.",
                     )
                     return found, self.graph.term(found).kind

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -56,8 +56,6 @@ def read_record(source: Any, *, format: str | None = None, graph: KnowledgeGraph
     _known_format(format)
     if isinstance(source, Record):
         return source
-    if isinstance(source, Mapping):
-        return _of_mapping(source, format, graph)
     found: list[Record] = []
     for item in _each(source, format, graph):
         if isinstance(item, KgmedError):
@@ -144,23 +142,30 @@ def _each(source: Any, format: str | None, graph: KnowledgeGraph | None) -> Iter
         return _of_dicts(frame_dicts(source), graph)
     data = _plain(source)
     if isinstance(data, Mapping):
-        return _guarded(lambda: iter((_of_mapping(data, format, graph),)))
+        return _guarded(lambda: _of_mapping(data, format, graph))
     if isinstance(source, Iterable):
         return _of_items(source, format, graph)
-    raise InputError(f"cannot read a record from {type(source).__name__}; give a dict, JSON, a note or a path")
+    raise InputError(
+        f"cannot read a record from {type(source).__name__}; give a dict, JSON, a note or a path"
+    )
 
 
-def _guarded(read: Any) -> Iterator[Record | KgmedError]:
+def _guarded(read: Callable[[], Iterator[Record | KgmedError]]) -> Iterator[Record | KgmedError]:
     try:
         yield from read()
     except KgmedError as error:
         yield error
 
 
-def _of_items(items: Iterable[Any], format: str | None, graph: KnowledgeGraph | None) -> Iterator[Record | KgmedError]:
+def _of_items(
+    items: Iterable[Any], format: str | None, graph: KnowledgeGraph | None
+) -> Iterator[Record | KgmedError]:
     for item in items:
+        if isinstance(item, list | tuple | set | frozenset):  # a list in a list has no meaning
+            yield InputError("a list stands where a record should be; give one flat list of records")
+            continue
         try:
-            yield read_record(item, format=format, graph=graph)
+            yield from _each(item, format, graph)
         except KgmedError as error:
             yield error
 
@@ -180,7 +185,10 @@ def _plain(source: Any) -> Any:
     return source
 
 
-def _of_mapping(data: Mapping[Any, Any], format: str | None, graph: KnowledgeGraph | None) -> Record:
+def _of_mapping(
+    data: Mapping[Any, Any], format: str | None, graph: KnowledgeGraph | None
+) -> Iterator[Record | KgmedError]:
+    """The record of a mapping; a FHIR bundle of several patients has several."""
     if format is None:
         if "resourceType" in data:
             format = "fhir"
@@ -189,18 +197,17 @@ def _of_mapping(data: Mapping[Any, Any], format: str | None, graph: KnowledgeGra
         elif not data or any(key in KEYS for key in data):
             format = "dict"
         else:
-            raise RecordError(
-                "none of its keys belongs to a format that kgmed reads; see docs/records.md, or name the format"
-            )
+            raise RecordError("none of its keys belongs to a format that kgmed reads; see docs/records.md")
     if format == "fhir":
-        from kgmed.intake.fhir import read_fhir
+        from kgmed.intake.fhir import read_bundle
 
-        return read_fhir(data, graph=graph)
-    if format == "phenopacket":
-        return read_phenopacket(data, graph=graph)
-    if format == "dict":
-        return read_dict(data, graph=graph)
-    raise InputError(f"format {format!r} does not fit a mapping; give dict, phenopacket or fhir")
+        yield from read_bundle(data, graph=graph)
+    elif format == "phenopacket":
+        yield read_phenopacket(data, graph=graph)
+    elif format == "dict":
+        yield read_dict(data, graph=graph)
+    else:
+        raise InputError(f"format {format!r} does not fit a mapping; give dict, phenopacket or fhir")
 
 
 def _of_text(
@@ -219,7 +226,7 @@ def _of_text(
         return _of_items(data, format, graph)
     if not isinstance(data, Mapping):
         raise ParseError("the JSON is neither an object nor a list of objects", path=path)
-    return iter((_of_mapping(data, format, graph),))
+    return _of_mapping(data, format, graph)
 
 
 def _note(text: str) -> Record:
@@ -246,7 +253,7 @@ def _suffix(path: Path) -> str:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[IO[bytes]]:
+def _opened(path: Path) -> Iterator[IO[bytes] | gzip.GzipFile]:
     """A file, unpacked when its name ends in .gz. Problems become a `ParseError` without content."""
     try:
         with path.open("rb") as raw:
@@ -267,8 +274,9 @@ def _of_path(path: Path, format: str | None, graph: KnowledgeGraph | None) -> It
     suffix = _suffix(path)
     if format is None and suffix not in _SUFFIXES:
         known = ", ".join(_SUFFIXES)
-        yield ParseError(f"kgmed does not know this kind of file; known are {known} (and .gz); name the format",
-                         path=str(path))  # fmt: skip
+        yield ParseError(
+            f"not a kind of file that kgmed reads ({known}, and .gz of them); name the format", path=str(path)
+        )
         return
     try:
         if suffix in _ROW_SUFFIXES or format == "csv":
@@ -292,7 +300,9 @@ def _of_path(path: Path, format: str | None, graph: KnowledgeGraph | None) -> It
         yield error
 
 
-def _of_json_lines(path: Path, format: str | None, graph: KnowledgeGraph | None) -> Iterator[Record | KgmedError]:
+def _of_json_lines(
+    path: Path, format: str | None, graph: KnowledgeGraph | None
+) -> Iterator[Record | KgmedError]:
     with _opened(path) as stream:
         for number, line in _lines(stream, str(path)):
             if not line.strip():
@@ -301,12 +311,12 @@ def _of_json_lines(path: Path, format: str | None, graph: KnowledgeGraph | None)
                 data = load_json(line, path=str(path), line=number)
                 if not isinstance(data, Mapping):
                     raise ParseError("the line is not a JSON object", path=str(path), line=number)
-                yield _of_mapping(data, format, graph)
+                yield from _of_mapping(data, format, graph)
             except KgmedError as error:
                 yield error
 
 
-def _lines(stream: IO[bytes], path: str) -> Iterator[tuple[int, str]]:
+def _lines(stream: IO[bytes] | gzip.GzipFile, path: str) -> Iterator[tuple[int, str]]:
     """Numbered lines of a file, each at most `MAX_INPUT_BYTES` long."""
     number = 0
     while line := stream.readline(MAX_INPUT_BYTES + 1):
