@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path as FilePath
@@ -31,7 +31,7 @@ from kgmed.result import (
     log10_odds,
     posttest_probability,
 )
-from kgmed.score.likelihood import LikelihoodIndex, Profile
+from kgmed.score.likelihood import LikelihoodIndex
 from kgmed.score.rules import RuleSet, load_rules
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ class Engine:
         return self._ranking(self._score(self.case(self.read(source, format)), top))
 
     def scores(
-        self, case: Case, rule_evidence: dict[str, tuple[Evidence, ...]] | None = None
+        self, case: Case, rule_evidence: Mapping[str, Sequence[Evidence]] | None = None
     ) -> np.ndarray[Any, np.dtype[np.float64]]:
         """log10 of the unnormalised posttest weight of every disease of `index`, shape (n_diseases,)."""
         lr = self.index.log10_lr(case)
@@ -214,7 +214,6 @@ class Engine:
 
     def _score(self, case: Case, top: int) -> _Scored:
         told = self.rules.apply(case, self.graph)
-        rule_evidence = {disease: tuple(evidence) for disease, evidence in told.evidence.items()}
         common: dict[str, Any] = {
             "case": case,
             "red_flags": tuple(told.red_flags),
@@ -222,7 +221,7 @@ class Engine:
         }
         if not case.findings or not len(self.index):
             return _Scored(columns=(), ranks=(), log10_odds=(), **common)
-        weights = self.scores(case, rule_evidence)
+        weights = self.scores(case, told.evidence)
         k = min(top, len(weights))
         if k <= 0:
             return _Scored(columns=(), ranks=(), log10_odds=(), **common)
@@ -240,7 +239,7 @@ class Engine:
             columns=tuple(int(c) for c in order),
             ranks=tuple(ranks),
             log10_odds=tuple(odds),
-            rule_evidence={d: e for d, e in rule_evidence.items() if d in chosen},
+            rule_evidence={d: tuple(told.evidence[d]) for d in chosen if d in told.evidence},
             **common,
         )
 
@@ -345,15 +344,14 @@ class Engine:
             raise UnknownTermError(disease)
         case = self.case(record)
         told = self.rules.apply(case, self.graph)
-        rule_evidence = {d: tuple(e) for d, e in told.evidence.items()}
-        weights = self.scores(case, rule_evidence)
+        weights = self.scores(case, told.evidence)
         if without_references:
             name = self._diseases[column]
             profile = self.index.profile(name, without_references=without_references)
             if not profile.frequency and not profile.negative:
                 weights[column] = -np.inf
             else:
-                evidence = [*profile.evidence(case), *rule_evidence.get(name, ())]
+                evidence = [*profile.evidence(case), *told.evidence.get(name, ())]
                 lr = math.fsum(e.log10_lr for e in evidence if e.calibrated)
                 weights[column] = profile.log10_pretest() + lr * self.index.temperature(case)
         own = weights[column]
@@ -440,42 +438,26 @@ class _Asker:
         self._scored = scored
 
     @cached_property
-    def _differential(self) -> tuple[list[Profile], np.ndarray[Any, Any]]:
-        """The likeliest diseases, and their share of the probability among themselves."""
-        engine = self._engine
-        weights = engine.scores(self._scored.case, self._scored.rule_evidence)
-        k = min(_ASK_OVER, len(weights))
-        best = np.argsort(-weights, kind="stable")[:k]
-        share = np.power(10.0, weights[best] - weights[best].max())
-        return [engine.index.profile(engine._diseases[c]) for c in best], share / share.sum()
-
-    @cached_property
     def _gains(self) -> dict[int, tuple[float, float]]:
         """Finding row -> (information gain in bits, chance that it is present)."""
         index = self._engine.index
-        profiles, share = self._differential
+        weights = self._engine.scores(self._scored.case, self._scored.rule_evidence)
+        likeliest = np.argsort(-weights, kind="stable")[:_ASK_OVER]
+        share = np.power(10.0, weights[likeliest] - weights[likeliest].max())
+        share /= share.sum()
         known: set[int] = set()
         for finding in self._scored.case.findings:
             if (row := index._row(finding.term)) is not None:
                 # Whatever lies above a present finding is known; so is an excluded one.
                 known.update(index.ancestors(row).tolist() if not finding.excluded else [row])
-        rows = sorted({row for p in profiles for row in p.frequency} - known)
+        rows = [row for row in index.annotated_rows(likeliest).tolist() if row not in known]
         if not rows:
             return {}
-        table = np.asarray(
-            [
-                [
-                    max(p.anywhere[row][0] if row in p.anywhere else 0.0, float(index.background[row]))
-                    for row in rows
-                ]
-                for p in profiles
-            ]
-        )
+        table = np.stack([index.frequencies(row, likeliest) for row in rows], axis=1).astype(np.float64)
         chance = share @ table
-        before = _entropy(share)
         yes = share[:, None] * table / chance
         no = share[:, None] * (1.0 - table) / (1.0 - chance)
-        gain = before - chance * _entropy(yes) - (1.0 - chance) * _entropy(no)
+        gain = _entropy(share) - chance * _entropy(yes) - (1.0 - chance) * _entropy(no)
         return {
             row: (float(g), float(c)) for row, g, c in zip(rows, np.maximum(gain, 0.0), chance, strict=True)
         }

@@ -81,6 +81,8 @@ _STAGE_OF_TERM: dict[str, tuple[int, ...]] = {
 }
 # Onset is recorded coarsely: a share of each observation goes to the stages beside it.
 _STAGE_KEPT, _STAGE_SPILLED = 0.7, 0.15
+# Rows of present findings that are kept ready, in entries of 16 bytes: 80 MB.
+_CACHED_ENTRIES = 5_000_000
 _X_LINKED_RECESSIVE = "HP:0001419"
 
 
@@ -163,6 +165,7 @@ class LikelihoodIndex:
         self.column_of = {int(node): column for column, node in enumerate(self.diseases)}
         self._present_rows: dict[int, tuple[IntArray, FloatArray]] = {}
         self._inherited_rows: dict[int, tuple[IntArray, FloatArray]] = {}
+        self._cached_entries = 0
         self._excluded_rows: dict[int, tuple[IntArray, FloatArray]] = {}
         self._age_rows: dict[tuple[int, bool], FloatArray] = {}
 
@@ -292,9 +295,14 @@ class LikelihoodIndex:
         against = np.minimum(0.0, np.log10(p) - self._log10_background[row])
         has_positive = np.isin(columns, self._any.row(row)[0])
         best[columns[~has_positive]] = against[~has_positive]
-        columns = np.flatnonzero(best).astype(np.int32)
-        self._present_rows[row] = columns, best[columns]
-        return self._present_rows[row]
+        columns = np.flatnonzero(best)
+        cached = columns, best[columns].astype(np.float64)
+        self._cached_entries += len(columns)
+        while self._cached_entries > _CACHED_ENTRIES:
+            oldest = next(iter(self._present_rows))
+            self._cached_entries -= len(self._present_rows.pop(oldest)[0])
+        self._present_rows[row] = cached
+        return cached
 
     def _inherited_row(self, ancestor: int) -> tuple[IntArray, FloatArray]:
         """What any finding below `ancestor` takes from it: (diseases, log10 LR), where above 0."""
@@ -322,7 +330,7 @@ class LikelihoodIndex:
                 0.0, np.log10(1.0 - p) - math.log10(1.0 - self.background[row]) + self.config.looked_for
             )
             counts = values < 0
-            cached = columns[counts], values[counts].astype(np.float32)
+            cached = columns[counts].astype(np.intp), values[counts].astype(np.float64)
             self._excluded_rows[row] = cached
         return cached
 
@@ -341,6 +349,24 @@ class LikelihoodIndex:
             cached = np.log10(ratio).astype(np.float32)
             self._age_rows[(stage, is_onset)] = cached
         return cached
+
+    def annotated_rows(self, columns: IntArray) -> IntArray:
+        """Rows of the findings that any of some diseases is annotated with."""
+        inside = np.isin(self._direct.columns, columns)
+        return np.unique(self._direct_rows[inside])
+
+    def frequencies(self, row: int, columns: IntArray) -> FloatArray:
+        """P(finding | disease) for some diseases: the annotated frequency, or the background."""
+        known, p = self._any.row(row)
+        place = np.minimum(np.searchsorted(known, columns), max(len(known) - 1, 0))
+        found = known[place] == columns if len(known) else np.zeros(len(columns), dtype=bool)
+        background = self.background[row]
+        return np.where(found, np.maximum(p[place] if len(known) else background, background), background)
+
+    @cached_property
+    def _direct_rows(self) -> IntArray:
+        """Finding row of every entry of the annotation table."""
+        return np.repeat(np.arange(len(self.terms)), np.diff(self._direct.pointer))
 
     def log10_lr(self, case: Case) -> np.ndarray[Any, np.dtype[np.float64]]:
         """Sum of the log10 likelihood ratios of a case, for all diseases."""
