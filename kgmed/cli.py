@@ -53,18 +53,18 @@ class _Group(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
-        except (typer.Exit, typer.Abort, typer.BadParameter.__mro__[2]):
-            raise
         except BrokenPipeError:
             # The reader went away (`| head`). Python would complain once more at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(EXIT_BROKEN_PIPE) from None
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().main(*args, **kwargs)
         except KgmedError as error:
             _say(f"kgmed: {error}")
-            raise typer.Exit(EXIT_UNSOUND) from None
         except OSError as error:
             _say(f"kgmed: {error.filename or 'file'}: {error.strerror or type(error).__name__}")
-            raise typer.Exit(EXIT_UNSOUND) from None
         except Exception as error:
             if os.environ.get("KGMED_DEBUG"):
                 raise
@@ -77,14 +77,15 @@ class _Group(TyperGroup):
                 f"kgmed: internal error ({type(error).__name__}{where}); "
                 "set KGMED_DEBUG=1 for the traceback, which may quote the record"
             )
-            raise typer.Exit(EXIT_UNSOUND) from None
+        sys.exit(EXIT_UNSOUND)
 
 
 app = typer.Typer(
     cls=_Group,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help=f"Clinical reasoning over a medical knowledge graph: decision support, not a diagnosis. {_EXIT_CODES}",
+    help="Clinical reasoning over a medical knowledge graph: decision support, not a diagnosis.",
+    epilog=_EXIT_CODES,
 )
 graph_app = typer.Typer(no_args_is_help=True, help="Look into the knowledge graph, check files, build it.")
 rules_app = typer.Typer(help="List, show and check the clinical rules.")
@@ -385,36 +386,21 @@ def graph_info(as_json: JsonOption = False, engine: EngineOption = None) -> None
 
     graph = _engine(engine).graph
     predicates = graph.edge_columns.predicate
+    terms = sorted(Counter("obsolete" if t.obsolete else t.kind for t in graph.terms()).items())
     counts = Counter(predicates.codes.tolist())
-    info = {
-        "terms": dict(sorted(Counter(t.kind for t in graph.terms() if not t.obsolete).items())),
-        "obsolete_terms": sum(t.obsolete for t in graph.terms()),
-        "edges": dict(sorted((predicates.values[code], n) for code, n in counts.items())),
-        "checksum": graph.checksum,
-        "sources": [
-            {
-                "id": s.id,
-                "title": s.title,
-                "release": s.release,
-                "licence": s.licence,
-                "url": s.url,
-                "sha256": s.sha256,
-            }
-            for s in graph.sources.values()
-        ],
-    }
+    edges = sorted((predicates.values[code], n) for code, n in counts.items())
+    sources = list(graph.sources.values())
     if as_json:
-        _json(info)
+        keys = ("id", "title", "release", "licence", "url", "sha256")
+        listed = [{key: getattr(source, key) for key in keys} for source in sources]
+        _json({"terms": dict(terms), "edges": dict(edges), "checksum": graph.checksum, "sources": listed})
         return
-    rows = [("terms", kind, f"{n:,}") for kind, n in info["terms"].items()]
-    rows += [("terms", "obsolete", f"{info['obsolete_terms']:,}")]
-    rows += [("edges", predicate, f"{n:,}") for predicate, n in info["edges"].items()]
+    rows = [("terms", kind, f"{n:,}") for kind, n in terms]
+    rows += [("edges", predicate, f"{n:,}") for predicate, n in edges]
     _table(("what", "kind", "count"), rows)
     typer.echo()
-    _table(
-        ("source", "title", "release", "licence"),
-        ((s.id, s.title, s.release, s.licence) for s in graph.sources.values()),
-    )
+    head = ("source", "title", "release", "licence")
+    _table(head, ((s.id, s.title, s.release, s.licence) for s in sources))
     typer.echo(f"\nchecksum\t{graph.checksum}")
 
 
