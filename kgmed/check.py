@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal
 
+from kgmed.codes import is_public
 from kgmed.errors import RecordError
 from kgmed.graph import KnowledgeGraph
 from kgmed.record import Case, Finding, Issue, KnownDisease, Record
@@ -14,6 +15,8 @@ __all__ = ["check"]
 
 # What is said of a patient only in passing counts less than this: it is not scored.
 _MIN_CERTAINTY = 0.5
+# A search for the nearest terms takes tens of milliseconds: this many per record.
+_MAX_SEARCHES = 5
 _NOT_CURRENT = {
     "historical": "historical, not current",
     "family": "said of a family member",
@@ -58,9 +61,11 @@ def check(record: Record, graph: KnowledgeGraph, *, policy: str = "default") -> 
         )
 
     current: list[Finding] = []
+    searches = 0
     for finding in record.findings:
-        term = _current_term(finding, graph, issue)
+        term = _current_term(finding, graph, issue, search=searches < _MAX_SEARCHES)
         if term is None:
+            searches += 1
             if not finding.term.startswith(_RULE_PREFIX):
                 set_aside.append((finding, "unknown term"))
             continue
@@ -119,8 +124,8 @@ def check(record: Record, graph: KnowledgeGraph, *, policy: str = "default") -> 
 _Report = Callable[[Literal["error", "warning"], str, Finding, str, str], None]
 
 
-def _current_term(finding: Finding, graph: KnowledgeGraph, issue: _Report) -> str | None:
-    """The current CURIE, or None (reported) when the graph has none."""
+def _current_term(finding: Finding, graph: KnowledgeGraph, issue: _Report, *, search: bool) -> str | None:
+    """The current CURIE, or None (reported, with the nearest if `search`) when the graph has none."""
     if finding.term in graph and not graph.term(finding.term).obsolete:
         return finding.term
     if finding.term.startswith(_RULE_PREFIX):
@@ -136,10 +141,10 @@ def _current_term(finding: Finding, graph: KnowledgeGraph, issue: _Report) -> st
                 "choose a current term",
             )
         else:
-            nearest = graph.nearest(finding.term, limit=3)
+            nearest = graph.nearest(finding.term, limit=3) if search and len(finding.term) <= 100 else ()
             hint = f"nearest: {', '.join(nearest)}" if nearest else "look the term up in the ontology"
             # A CURIE may be named in a message; anything else might be the patient's words.
-            name = finding.term if _is_curie(finding.term) else "the given term"
+            name = finding.term if is_public(finding.term) else "the given term"
             issue("error", "unknown-term", finding, f"the graph does not know {name}", hint)
     elif finding.term in graph:
         issue(
@@ -150,11 +155,6 @@ def _current_term(finding: Finding, graph: KnowledgeGraph, issue: _Report) -> st
             f"write {term}",
         )
     return term
-
-
-def _is_curie(term: str) -> bool:
-    prefix, colon, local = term.partition(":")
-    return bool(colon) and prefix.isalnum() and local.isalnum()
 
 
 def _merge(findings: list[Finding], set_aside: list[tuple[Finding, str]]) -> list[Finding]:

@@ -136,25 +136,38 @@ class _Reader:
         item = dict(item)
         old = _V1_ONLY & set(_camel_keys(item))
         message_class = getattr(v1, kind) if old and hasattr(v1, kind) else v2[kind]
-        known = {name for field in message_class.DESCRIPTOR.fields for name in (field.name, field.json_name)}
-        for key in [key for key in item if key not in known]:
-            self.notes.add(
-                "unknown-field",
-                f"{where}.{safe_key(key)}",
-                "The phenopacket schema has no such field; it is left out.",
-            )
-            del item[key]
+        item = self._known_fields(item, message_class.DESCRIPTOR, where)
         try:
             return json_format.ParseDict(item, message_class())
         except (json_format.ParseError, TypeError, ValueError, AttributeError, RecursionError, OverflowError):
-            pass
-        try:  # a field deeper down that the schema does not know
-            message = json_format.ParseDict(item, message_class(), ignore_unknown_fields=True)
-        except (json_format.ParseError, TypeError, ValueError, AttributeError, RecursionError, OverflowError):
             self._bad(where)
             return None
-        self.notes.add("unknown-field", where, "It holds fields that the phenopacket schema does not know.")
-        return message
+
+    def _known_fields(self, item: Mapping[Any, Any], descriptor: Any, where: str) -> dict[Any, Any]:
+        """What the schema knows of an entry, at every depth; each other field is an issue."""
+        fields = {name: field for field in descriptor.fields for name in (field.name, field.json_name)}
+        out: dict[Any, Any] = {}
+        for key, value in item.items():
+            field = fields.get(key)
+            place = f"{where}.{safe_key(key)}"
+            if field is None:
+                self.notes.add(
+                    "unknown-field", place, "The phenopacket schema has no such field; it is left out."
+                )
+            elif field.message_type is None or field.message_type.file.package == "google.protobuf":
+                out[key] = value
+            elif isinstance(value, Mapping):
+                out[key] = self._known_fields(value, field.message_type, place)
+            elif isinstance(value, list):
+                out[key] = [
+                    self._known_fields(each, field.message_type, f"{place}[{i}]")
+                    if isinstance(each, Mapping)
+                    else each
+                    for i, each in enumerate(value)
+                ]
+            else:
+                out[key] = value
+        return out
 
     def _bad(self, where: str) -> None:
         # The parser's own message repeats the value: it is not passed on.
