@@ -6,13 +6,12 @@ that is written to stderr holds patient text: records are named by their id.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
 import sys
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -43,8 +42,8 @@ FormatOption = Annotated[
     str | None, typer.Option("--format", "-f", help="Format, when it should not be detected.")
 ]
 
-# Formats that hold many records in one file.
-_MANY = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+# Files that are made for many records.
+_MANY = frozenset((".csv", ".tsv", ".jsonl", ".ndjson"))
 
 
 class _Group(TyperGroup):
@@ -196,30 +195,32 @@ def _results(
     from kgmed.result import Failure
 
     for source in sources:
-        many = _is_many(source, format)
         try:
-            if not many:
-                place: Any = _read_stdin() if source == "-" else _existing(source)
-                yield engine.diagnose(place, top=top, format=format)
-                continue
-            with ExitStack() as stack:
-                if source == "-":
-                    # Readers of many records stream from a file; only the user can read this one.
-                    folder = stack.enter_context(tempfile.TemporaryDirectory())
-                    path = Path(folder) / f"stdin.{format}"
-                    path.write_text(_read_stdin(), encoding="utf-8")
-                else:
-                    path = _existing(source)
-                yield from engine.diagnose_many(path, top=top, format=format, workers=workers)
+            place = _split_lines(_read_stdin()) if source == "-" else _existing(source)
+            yield from engine.diagnose_many(place, top=top, format=format, workers=workers)
         except KgmedError as error:
+            message = str(error) if source in str(error) or source == "-" else f"{source}: {error}"
             record_id = getattr(error, "record_id", "")
-            yield Failure(
-                index=0, record_id=record_id, error=type(error).__name__, message=f"{source}: {error}"
-            )
+            yield Failure(index=0, record_id=record_id, error=type(error).__name__, message=message)
+
+
+def _split_lines(text: str) -> str | list[str]:
+    """JSON lines as a list, one record each; anything else as it is."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    if len(lines) > 1 and all(line.lstrip()[0] == "{" and line.rstrip()[-1] == "}" for line in lines):
+        return lines
+    return text
+
+
+def _peek(results: Iterator[Ranking | Failure]) -> tuple[bool, Iterator[Ranking | Failure]]:
+    """Whether there is more than one result, and all of them."""
+    first = list(itertools.islice(results, 2))
+    return len(first) > 1, itertools.chain(first, results)
 
 
 def _is_many(source: str, format: str | None) -> bool:
-    return format in _MANY.values() if format else Path(source).suffix.lower() in _MANY
+    """A file that is made for many records is many, even when it holds one: scripts can rely on it."""
+    return format == "csv" or not _MANY.isdisjoint(s.lower() for s in Path(source).suffixes)
 
 
 def _existing(source: str) -> Path:
@@ -289,14 +290,15 @@ def diagnose(
     from kgmed.graph import write_atomically
     from kgmed.result import Failure
 
-    several = len(files) > 1 or _is_many(files[0], format)
     built = _engine(engine, ontology or ())
+    more, results = _peek(_results(built, files, format, top, workers))
+    several = more or len(files) > 1 or _is_many(files[0], format)
     for folder in (output, html if several else None):
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
     done = failed = 0
     flagged = False
-    for result in _counted(_results(built, files, format, top, workers), several):
+    for result in _counted(results, several):
         if isinstance(result, Failure):
             failed += 1
             _say(f"kgmed: {result.message}")
@@ -547,7 +549,9 @@ def rules_show(rule_id: Annotated[str, typer.Argument(metavar="ID")], engine: En
         import difflib
 
         ids = [r.id for r in built.rules]
-        raise UnknownNameError(rule_id, tuple(difflib.get_close_matches(rule_id, ids, 5) or ids)) from None
+        raise UnknownNameError(
+            rule_id, tuple(difflib.get_close_matches(rule_id, ids, 5, 0.4) or ids[:5])
+        ) from None
     rows = [("id", rule.id), ("kind", rule.kind), ("name", rule.name)]
     rows += [(k, str(getattr(rule, k))) for k in ("urgency", "action") if rule.kind == "red_flag"]
     rows += [("item", item.name) for item in rule.items]

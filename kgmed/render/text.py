@@ -34,7 +34,7 @@ def to_text(ranking: Ranking, *, top: int = 5) -> str:
         odds in hundredths: pretest plus the lines gives posttest, exactly as printed.
         Lines in brackets are not counted.
     """
-    out = [view.title(ranking), *_wrap(view.NOTICE, 0, 0), ""]
+    out = [*_wrap(view.title(ranking), 0, 2), *_wrap(view.NOTICE, 0, 0), ""]
     if ranking.red_flags:
         out.append(view.flags_head(ranking.red_flags))
         for flag in ranking.red_flags:
