@@ -83,6 +83,7 @@ app = typer.Typer(
     cls=_Group,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # rich help would take twice as long to appear
     help="Clinical reasoning over a medical knowledge graph: decision support, not a diagnosis.",
     epilog=_EXIT_CODES,
 )
