@@ -2,8 +2,10 @@
 
 Wide form has one row per patient; `present`, `excluded`, `diseases`, `medications`
 and `allergies` hold lists, or text split at `;` or `|`. Long form has one row per
-finding, with the columns `id` and `term`. A column named like an analyte of
-`kgmed.measure`, with its unit in brackets, holds measurements: `hemoglobin (g/dL)`.
+finding, with the columns `id` and `term`; `onset`, `excluded` and the like then belong
+to the finding. A column named like an analyte of
+`kgmed.measure`, or with its LOINC CURIE, and its unit in brackets holds measurements:
+`hemoglobin (g/dL)`.
 """
 
 from __future__ import annotations
@@ -13,10 +15,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from kgmed.errors import InputError, KgmedError, ParseError
+from kgmed.errors import InputError, KgmedError, ParseError, RecordError
 from kgmed.intake.common import is_missing
-from kgmed.intake.jsontext import MAX_TEXT_CHARACTERS, load_json
-from kgmed.measure import named
+from kgmed.intake.jsontext import MAX_TEXT_CHARACTERS, load_json, safe_key
+from kgmed.measure import analyte, named
 
 __all__ = ["csv_dicts", "frame_dicts"]
 
@@ -69,7 +71,11 @@ def _csv_rows(reader: Any, columns: list[str], path: str) -> Iterator[Row | Kgme
                 f"{len(cells)} cells where the header has {len(columns)}", path=path, line=reader.line_num
             )
             continue
-        yield {column: cell for column, cell in zip(columns, cells, strict=True) if cell.strip()}
+        yield {
+            column: cell if column == "text" else cell.strip()
+            for column, cell in zip(columns, cells, strict=True)
+            if cell.strip()
+        }
 
 
 def frame_dicts(frame: Any) -> Iterator[dict[str, Any] | KgmedError]:
@@ -156,39 +162,51 @@ def _list(value: Any) -> Any:
 def _measurement(column: str, value: Any) -> dict[str, Any] | None:
     match = _WITH_UNIT.fullmatch(column)
     name, unit = match.groups() if match else (column, "")
-    found = named(name.replace("_", " ").strip())
+    name = name.replace("_", " ").strip()
+    if analyte(name) is not None:
+        return {"code": name, "value": value, "unit": unit}
+    found = named(name)
     if not found:
         return None
     # Of several (count or fraction) only the unit tells: the name is kept and the code left open.
     code = found[0].code if len(found) == 1 else ""
-    return {"code": code, "name": name.replace("_", " ").strip().lower(), "value": value, "unit": unit}
+    return {"code": code, "name": name.lower(), "value": value, "unit": unit}
 
 
 def _long(rows: Iterable[Row | KgmedError]) -> Iterator[dict[str, Any] | KgmedError]:
     """One row per finding: rows of one id are gathered, in the order of its first row."""
-    records: dict[Any, dict[str, Any]] = {}
+    records: dict[str, dict[str, Any]] = {}
     for row in rows:
         if isinstance(row, KgmedError):
             yield row
             continue
         key = _id(row.get("id"))
         if is_missing(key):
-            yield InputError("a row of a long table has no id; each row needs the id of its record")
+            yield RecordError("a row of a long table names no record; give each row an id", field="id")
             continue
-        record = records.setdefault(str(key), {"id": key, "findings": []})
+        record = records.setdefault(str(key), {"id": key, "findings": [], "measurements": [], "issues": []})
         finding: dict[str, Any] = {}
         for column, value in row.items():
             if column == "id" or is_missing(value):
                 continue
             if column in _OF_FINDING:
                 finding[column] = value
-            elif column in _OF_RECORD:
-                record.setdefault(column, value)
             elif (measurement := _measurement(column, value)) is not None:
-                if measurement not in record.setdefault("measurements", []):
+                if measurement not in record["measurements"]:
                     record["measurements"].append(measurement)
-            else:
-                record.setdefault(column, value)
+            elif not _same(record.setdefault(column, value), value):
+                record["issues"].append(_conflict(str(key), column))
         if finding:
             record["findings"].append(finding)
     yield from records.values()
+
+
+def _same(one: Any, other: Any) -> bool:
+    return type(one) is type(other) and repr(one) == repr(other)  # arrays have no plain equality
+
+
+def _conflict(record_id: str, column: str) -> dict[str, Any]:
+    return {
+        "level": "warning", "code": "conflict", "record_id": record_id, "field": safe_key(column),
+        "message": "Rows of the record differ here; the first is taken.", "fix": "Give one value.",
+    }  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import os
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -13,8 +14,7 @@ from typing import IO, Any
 
 from kgmed.errors import InputError, KgmedError, ParseError, RecordError, UnknownNameError
 from kgmed.graph import KnowledgeGraph
-from kgmed.intake.common import Notes
-from kgmed.intake.jsontext import MAX_INPUT_BYTES, decode, load_json
+from kgmed.intake.jsontext import MAX_INPUT_BYTES, decode, load_json, text_problem
 from kgmed.intake.native import KEYS, read_dict
 from kgmed.intake.phenopacket import is_phenopacket, read_phenopacket
 from kgmed.record import Issue, Record
@@ -36,7 +36,7 @@ def read_record(source: Any, *, format: str | None = None, graph: KnowledgeGraph
         source: A `Record` (returned as it is); a dict in kgmed's format, of a
             phenopacket or of a FHIR resource; JSON or a note as text or bytes; a data
             frame with one row; an `os.PathLike` of a file (.json, .jsonl, .txt, .csv,
-            .tsv, and .gz of them). A plain str is never a path.
+            .tsv, and .gz of them) or of a folder of such files. A plain str is never a path.
         format: `text`, `dict`, `phenopacket`, `fhir` or `csv`; detected when None.
         graph: For terms given by name and codes of other vocabularies. Without one,
             codes are kept as they are.
@@ -130,6 +130,10 @@ def _each(source: Any, format: str | None, graph: KnowledgeGraph | None) -> Iter
     """The records of anything, errors in their place."""
     if isinstance(source, Record):
         return iter((source,))
+    if isinstance(source, os.PathLike) and Path(source).is_dir():
+        # Files of other kinds in the folder are passed over: a folder often has a README.
+        files = sorted(path for path in Path(source).iterdir() if _suffix(path) in _SUFFIXES)
+        return _of_items(files, format, graph)
     if isinstance(source, os.PathLike):
         return _of_path(Path(source), format, graph)
     if isinstance(source, bytes | bytearray | memoryview):
@@ -199,8 +203,10 @@ def _of_mapping(
         else:
             raise RecordError("none of its keys belongs to a format that kgmed reads; see docs/records.md")
     if format == "fhir":
-        from kgmed.intake.fhir import read_bundle
+        from kgmed.intake.fhir import is_fhir, read_bundle
 
+        if not is_fhir(data):
+            raise RecordError("a FHIR resource needs a resourceType", field="resourceType")
         yield from read_bundle(data, graph=graph)
     elif format == "phenopacket":
         yield read_phenopacket(data, graph=graph)
@@ -217,11 +223,16 @@ def _of_text(
     if format == "csv":
         from kgmed.intake.rows import csv_dicts
 
-        return _of_dicts(csv_dicts(text.splitlines(keepends=True), path=path), graph)
+        return _of_dicts(csv_dicts(io.StringIO(text, newline=""), path=path), graph)
     start = "".join(text[:200].split())
-    if format == "text" or (format is None and not start.startswith(("{", "[{")) and start != "[]"):
-        return iter((_note(text),))
-    data = load_json(text, path=path)
+    if format == "text" or (format is None and not start.startswith(("{", "[{", '["')) and start != "[]"):
+        return iter((_note(text, path),))
+    return _of_json(load_json(text, path=path), format, graph, path)
+
+
+def _of_json(
+    data: Any, format: str | None, graph: KnowledgeGraph | None, path: str
+) -> Iterator[Record | KgmedError]:
     if isinstance(data, list):
         return _of_items(data, format, graph)
     if not isinstance(data, Mapping):
@@ -229,9 +240,11 @@ def _of_text(
     return _of_mapping(data, format, graph)
 
 
-def _note(text: str) -> Record:
-    notes = Notes()
-    return Record(text=notes.text(text), issues=tuple(notes.issues))
+def _note(text: str, path: str) -> Record:
+    problem = text_problem(text)
+    if problem is not None:
+        raise ParseError(problem, path=path)
+    return Record(text=text)
 
 
 def _of_dicts(
@@ -292,10 +305,10 @@ def _of_path(path: Path, format: str | None, graph: KnowledgeGraph | None) -> It
                 text = decode(stream.read(MAX_INPUT_BYTES + 1), path=str(path))
             if suffix == ".txt" and format is None:
                 format = "text"
-            if suffix == ".json" and format is None and not text.lstrip().startswith(("{", "[")):
-                load_json(text, path=str(path))  # says where it is malformed
-                raise ParseError("the JSON is neither an object nor a list of objects", path=str(path))
-            yield from _of_text(text, format, graph, str(path))
+            if suffix == ".json" and format is None:
+                yield from _of_json(load_json(text, path=str(path)), format, graph, str(path))
+            else:
+                yield from _of_text(text, format, graph, str(path))
     except KgmedError as error:
         yield error
 
@@ -308,10 +321,7 @@ def _of_json_lines(
             if not line.strip():
                 continue
             try:
-                data = load_json(line, path=str(path), line=number)
-                if not isinstance(data, Mapping):
-                    raise ParseError("the line is not a JSON object", path=str(path), line=number)
-                yield from _of_mapping(data, format, graph)
+                yield from _of_json(load_json(line, path=str(path), line=number), format, graph, str(path))
             except KgmedError as error:
                 yield error
 
