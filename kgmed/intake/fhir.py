@@ -113,7 +113,13 @@ def read_fhir(
 def read_bundle(
     data: Mapping[Any, Any], *, graph: KnowledgeGraph | None = None, as_of: dt.date | None = None
 ) -> Iterator[Record | InputError]:
-    """One record per patient of a bundle; one record when it names no patient or one."""
+    """One record per patient of a bundle; one record when it names no patient or one.
+
+    Raises:
+        RecordError: If it is no FHIR resource.
+    """
+    if not is_fhir(data):
+        raise RecordError("this is no FHIR resource; it needs a resourceType", field="resourceType")
     entries, issues = _entries(data)
     patients = [e for e in entries if e.resource.get("resourceType") == "Patient"]
     for patient in patients or [None]:  # type: ignore[list-item]
