@@ -20,7 +20,7 @@ from kgmed.read.obographs import read_obographs
 from kgmed.read.sssom import read_kgx_edges, read_sssom
 from kgmed.resources import ontologies_folder
 
-__all__ = ["build_graph", "compile_default", "join_diseases", "read_sources"]
+__all__ = ["build_graph", "compile_default", "join_diseases", "name_courses", "read_sources"]
 
 # Cross-references of HPO that may be shipped; SNOMED CT and MedDRA need the user's own licence.
 _XREF_PREFIXES = {
@@ -34,6 +34,7 @@ _XREF_PREFIXES = {
 # Vocabularies that name diseases and are joined under MONDO.
 _DISEASE_PREFIXES = ("OMIM", "ORPHA", "DECIPHER")
 _DOWNLOAD_SECONDS = 120
+_ONSET = "HP:0003674"
 
 Report = Callable[[str], None]
 
@@ -101,7 +102,7 @@ def build_graph(
             f"{source.id}: {len(part.terms):,} terms, {len(part.edges):,} edges, {len(part.mappings):,} mappings"
         )
         ontology.add(part)
-    return KnowledgeGraph.compile(join_diseases(ontology))
+    return KnowledgeGraph.compile(name_courses(join_diseases(ontology)))
 
 
 def _read(table: dict[str, Any], path: Path, source: Source) -> Ontology:
@@ -247,6 +248,27 @@ def join_diseases(ontology: Ontology) -> Ontology:
         mappings=list(mappings.values()),
         rules=ontology.rules,
     )
+
+
+def name_courses(ontology: Ontology) -> Ontology:
+    """Call a clinical course that is no onset `has_course`: HPO annotates both under one aspect."""
+    children: dict[str, list[str]] = {}
+    for edge in ontology.edges:
+        if edge.predicate == "is_a":
+            children.setdefault(edge.object, []).append(edge.subject)
+    onsets, stack = {_ONSET}, [_ONSET]
+    while stack:
+        for child in children.get(stack.pop(), ()):
+            if child not in onsets:
+                onsets.add(child)
+                stack.append(child)
+    ontology.edges = [
+        replace(edge, predicate="has_course")
+        if edge.predicate == "has_onset" and edge.object not in onsets
+        else edge
+        for edge in ontology.edges
+    ]
+    return ontology
 
 
 def compile_default(graph: KnowledgeGraph, folder: Path) -> None:

@@ -26,14 +26,14 @@ HEAVY = {
 # Lower numbers know nothing of higher ones.
 LAYER = {
     "errors": 0,
-    "resources": 0,
+    "resources": 1,
     "ontology": 1,
     "record": 1,
     "codes": 1,
-    "measure": 1,
     "config": 1,
     "metrics": 1,
     "graph": 2,
+    "measure": 2,
     "result": 3,
     "read": 4,
     "intake": 4,

@@ -458,7 +458,9 @@ class Profile:
                 self.frequency[row] = min(p, _MAX_FREQUENCY)
             else:
                 self.negative[row] = min(p, _MAX_NEGATIVE)
-        self.onset_edges = [e for e in graph.edges(disease, "has_onset") if kept(e)]
+        self.onset_edges = [
+            e for e in graph.edges(disease, "has_onset") if e.object in _STAGE_OF_TERM and kept(e)
+        ]
         self.publications = len({e.references for rows_edges in edges.values() for e in rows_edges})
 
     @cached_property
@@ -563,7 +565,7 @@ class Profile:
             p_if_not=p_overall,
             log10_lr=math.log10(p / p_overall),
             path=Path(((self.onset_edges[0], False),)),
-            note=f"{'onset' if is_onset else 'age now'} {when}; onset of the disease {names or 'not staged'}",
+            note=f"{'onset' if is_onset else 'age now'} {when}; onset of the disease {names}",
         )
 
     def sex(self, case: Case) -> Evidence | None:
@@ -752,7 +754,8 @@ def _onset(
     code = edges.predicate.code("has_onset")
     by_disease: dict[int, list[Edge]] = {}
     for row in np.flatnonzero(edges.predicate.codes == code):
-        by_disease.setdefault(int(edges.subject[row]), []).append(graph.edge(int(row)))
+        if graph.curie(int(edges.object[row])) in _STAGE_OF_TERM:
+            by_disease.setdefault(int(edges.subject[row]), []).append(graph.edge(int(row)))
     known = [_stage_distribution(by_disease[n], None, config) for n in diseases.tolist() if n in by_disease]
     # One imagined disease of each stage keeps every stage possible.
     overall = np.sum(known, axis=0) + 1.0 if known else np.ones(len(ONSET_STAGES))
