@@ -26,7 +26,7 @@ def escape(text: str) -> str:
     text = _LINK.sub(
         lambda m: "".join(g if g not in (":", ".", "@") else f"&#{ord(g)};" for g in m.groups() if g), text
     )
-    return re.sub(r"^(\s*)([-+=]|\d+[.)])", lambda m: f"{m[1]}&#{ord(m[2][0])};{m[2][1:]}", text)
+    return re.sub(r"^(\s*)([-+=]|\d+[.)](?=\s|$))", lambda m: f"{m[1]}&#{ord(m[2][0])};{m[2][1:]}", text)
 
 
 def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
