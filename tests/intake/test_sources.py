@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gzip
 import json
 from pathlib import Path
@@ -283,6 +284,95 @@ def test_damaged_json_is_a_parse_error_or_a_record(tree: Any, cut: int) -> None:
     whole = json.dumps({"present": [tree], "phenotypicFeatures": [tree]})
     for record in iter_records(whole[:cut], format="dict"):
         assert isinstance(record, Record | InputError)
+
+
+CODED = {"coding": [{"system": "http://snomed.info/sct", "code": "91175000", "display": "Fit"}]}
+SUBJECT = {"reference": "Patient/p3"}
+QUANTITY = {"value": 9.5, "unit": "g/dL", "code": "g/dL"}
+FEATURE = {
+    "type": {"id": "HP:0001250", "label": "Seizure"},
+    "excluded": True,
+    "onset": {"age": {"iso8601duration": "P3Y"}},
+    "severity": {"id": "HP:0012828"},
+}
+WHOLE: list[dict[str, Any]] = [
+    {
+        "id": "p1",
+        "text": "A note.",
+        "sex": "F",
+        "age": {"days": 40},
+        "present": ["Seizure", {"term": "HP:0001251", "onset": "P1Y", "span": [0, 2]}],
+        "excluded": ["Fevre"],
+        "measurements": [{"code": "LOINC:718-7", "value": 9.5, "low": 12}],
+        "diseases": ["OMIM:154700"],
+        "medications": [{"name": "aspirin"}],
+        "allergies": ["penicillin"],
+    },
+    {
+        "id": "p2",
+        "subject": {"sex": "MALE", "dateOfBirth": "2010-01-01T00:00:00Z"},
+        "phenotypicFeatures": [FEATURE, {"type": {"id": "HP:0001251"}, "negated": True}],
+        "diseases": [{"term": {"id": "OMIM:154700"}, "onset": {"ontologyClass": {"id": "HP:0003577"}}}],
+        "measurements": [{"assay": {"id": "LOINC:718-7"}, "value": {"quantity": {"value": 9.5}}}],
+        "medicalActions": [{"treatment": {"agent": {"id": "RxNorm:316049"}}}],
+        "metaData": {},
+    },
+    {
+        "resourceType": "Bundle",
+        "type": "collection",
+        "entry": [
+            {"resource": {"resourceType": "Patient", "id": "p3", "gender": "male",
+                          "birthDate": "2000-01-01"}},
+            {"resource": {"resourceType": "Condition", "subject": SUBJECT, "code": CODED,
+                          "verificationStatus": CODED, "onsetAge": {"value": 2, "code": "a"}}},
+            {"resource": {"resourceType": "Observation", "status": "final", "code": CODED,
+                          "valueQuantity": QUANTITY, "referenceRange": [{"low": QUANTITY}]}},
+            {"resource": {"resourceType": "Observation", "status": "final", "code": CODED,
+                          "valueBoolean": False, "effectiveDateTime": "2010-01-01"}},
+            {"resource": {"resourceType": "MedicationStatement", "status": "active", "subject": SUBJECT,
+                          "medicationCodeableConcept": CODED, "dosage": [{"text": "1"}]}},
+            {"resource": {"resourceType": "AllergyIntolerance", "patient": SUBJECT, "code": CODED,
+                          "reaction": [{"manifestation": [CODED]}]}},
+            {"resource": {"resourceType": "FamilyMemberHistory", "status": "completed", "patient": SUBJECT,
+                          "relationship": CODED, "condition": [{"code": CODED}]}},
+            {"resource": {"resourceType": "DiagnosticReport", "status": "final", "code": CODED,
+                          "conclusion": "x",
+                          "presentedForm": [{"contentType": "text/plain", "data": "QQ=="}]}},
+        ],
+    },
+]  # fmt: skip
+
+
+@st.composite
+def damaged(draw: st.DrawFn) -> Any:
+    """A whole record in which one value, anywhere, is replaced, removed or renamed."""
+    whole = copy.deepcopy(draw(st.sampled_from(WHOLE)))
+    places: list[tuple[Any, Any]] = []
+    todo: list[Any] = [whole]
+    while todo:
+        item = todo.pop()
+        for key in item if isinstance(item, dict) else range(len(item)):
+            places.append((item, key))
+            if isinstance(item[key], dict | list):
+                todo.append(item[key])
+    parent, key = draw(st.sampled_from(places))
+    match draw(st.sampled_from(["replace", "remove", "rename"])):
+        case "replace":
+            parent[key] = draw(TREES)
+        case "rename" if isinstance(parent, dict):
+            parent[SECRET] = parent.pop(key)
+        case _:
+            del parent[key]
+    return whole
+
+
+@settings(max_examples=300, deadline=None)
+@given(damaged())
+def test_one_damaged_value_costs_at_most_the_record(
+    graph: kgmed.KnowledgeGraph, data: dict[str, Any]
+) -> None:
+    for known in (None, graph):
+        assert all(no_secret(record) for record in iter_records(data, graph=known))
 
 
 COLUMNS = st.sampled_from(
