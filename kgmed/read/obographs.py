@@ -10,7 +10,7 @@ from typing import Any
 from kgmed.errors import ParseError
 from kgmed.ontology import Edge, Mapping, Ontology, Scope, Source, Synonym, Term, TermKind
 
-__all__ = ["curie_of", "read_obographs"]
+__all__ = ["curie_of", "hpo_branches", "read_obographs"]
 
 _OBO = "http://purl.obolibrary.org/obo/"
 _SCOPES: dict[str, Scope] = {
@@ -78,7 +78,7 @@ def read_obographs(path: str | Path, *, source: Source, kind: TermKind = "findin
                         source=source.id,
                     )
                 )
-        kinds = _kinds(ontology.edges, kind)
+        kinds = hpo_branches(ontology.edges)
         for node in nodes:
             if node.get("type") == "CLASS" and node.get("lbl"):
                 _add_node(ontology, node, kinds, kind, source)
@@ -139,9 +139,12 @@ def _add_node(
             )
 
 
-def _kinds(edges: list[Edge], default: TermKind) -> dict[str, TermKind]:
+def hpo_branches(edges: list[Edge]) -> dict[str, TermKind]:
+    """Kinds of the terms of HPO that are not findings, by the top-level branch they are under."""
     children: dict[str, list[str]] = {}
     for edge in edges:
+        if edge.predicate != "is_a":
+            continue
         children.setdefault(edge.object, []).append(edge.subject)
     kinds: dict[str, TermKind] = {}
     for root, kind in _HPO_BRANCHES.items():
