@@ -29,6 +29,8 @@ _ALSO = {
 }  # fmt: skip
 _OF_FINDING = ("term", "name", "excluded", "onset", "severity", "certainty", "context")
 _OF_RECORD = ("text", "sex", "age", "age_days")
+# What spreadsheets, R and pandas write into a cell that holds nothing.
+_EMPTY = {"", "NA", "N/A", "#N/A", "NaN", "nan", "NULL", "null", "None", "<NA>"}
 _WITH_UNIT = re.compile(r"(.*?)\s*[(\[]\s*(.*?)\s*[)\]]", re.DOTALL)
 
 Row = Mapping[str, Any]
@@ -74,7 +76,7 @@ def _csv_rows(reader: Any, columns: list[str], path: str) -> Iterator[Row | Kgme
         yield {
             column: cell if column == "text" else cell.strip()
             for column, cell in zip(columns, cells, strict=True)
-            if cell.strip()
+            if cell.strip() not in _EMPTY
         }
 
 

@@ -203,10 +203,8 @@ def _of_mapping(
         else:
             raise RecordError("none of its keys belongs to a format that kgmed reads; see docs/records.md")
     if format == "fhir":
-        from kgmed.intake.fhir import is_fhir, read_bundle
+        from kgmed.intake.fhir import read_bundle
 
-        if not is_fhir(data):
-            raise RecordError("a FHIR resource needs a resourceType", field="resourceType")
         yield from read_bundle(data, graph=graph)
     elif format == "phenopacket":
         yield read_phenopacket(data, graph=graph)

@@ -142,7 +142,7 @@ def test_long_table() -> None:
     table = (
         "id,term,excluded,onset,sex\n"
         "a,HP:0001250,,P1Y,F\n"
-        "b,HP:0001251,yes,,\n"
+        "b,HP:0001251,yes,NA,NaN\n"
         "a,HP:0001945,true,,M\n"
         "a,,yes,,\n"
     )
@@ -151,7 +151,7 @@ def test_long_table() -> None:
         ("HP:0001250", False, 365.25),
         ("HP:0001945", True, None),
     ]
-    assert [f.excluded for f in second.findings] == [True]
+    assert [f.excluded for f in second.findings] == [True] and second.issues == ()
     assert [(i.code, i.field) for i in first.issues] == [("conflict", "sex"), ("no-term", "findings[2].name")]
 
 
