@@ -12,11 +12,11 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path as FilePath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
@@ -169,6 +169,38 @@ class EdgeColumns:
         return self.take(np.lexsort(keys))
 
 
+_TERM_FIELDS = ("curie", "name", "kind", "obsolete", "replaced_by", "source")
+
+
+class _Terms(Sequence[Term]):
+    """The term table as columns: making 50,000 objects at start would take as long as all the rest."""
+
+    def __init__(self, columns: dict[str, list[Any]]) -> None:
+        self.columns = columns
+        self.curies: list[str] = columns["curie"]
+        self._made: dict[int, Term] = {}
+
+    @staticmethod
+    def of(terms: Iterable[Term]) -> _Terms:
+        rows = list(terms)
+        return _Terms({field: [getattr(t, field) for t in rows] for field in _TERM_FIELDS})
+
+    def __len__(self) -> int:
+        return len(self.curies)
+
+    @overload
+    def __getitem__(self, row: int) -> Term: ...
+    @overload
+    def __getitem__(self, row: slice) -> list[Term]: ...
+    def __getitem__(self, row: int | slice) -> Term | list[Term]:
+        if isinstance(row, slice):
+            return [self[i] for i in range(*row.indices(len(self)))]
+        term = self._made.get(row)
+        if term is None:
+            term = self._made[row] = Term(**{field: self.columns[field][row] for field in _TERM_FIELDS})
+        return term
+
+
 class KnowledgeGraph:
     """Terms, names, mappings and sourced edges, compiled and fixed.
 
@@ -178,7 +210,7 @@ class KnowledgeGraph:
     def __init__(
         self,
         *,
-        terms: tuple[Term, ...],
+        terms: Iterable[Term],
         edges: EdgeColumns,
         synonyms: tuple[Synonym, ...] | None = None,
         mappings: tuple[TermMapping, ...] | None = None,
@@ -187,8 +219,9 @@ class KnowledgeGraph:
         folder: FilePath | None = None,
         checksum: str = "",
     ) -> None:
-        self._terms = terms
-        self._ids = {term.curie: i for i, term in enumerate(terms)}
+        self._terms = terms if isinstance(terms, _Terms) else _Terms.of(terms)
+        self._curies = self._terms.curies
+        self._ids = {curie: i for i, curie in enumerate(self._curies)}
         self.edge_columns = edges
         self._synonyms_given = synonyms
         self._mappings_given = mappings
@@ -221,7 +254,7 @@ class KnowledgeGraph:
                     terms[curie] = Term(curie=curie, name="", kind="other", source=edge.source)
         ids = {curie: i for i, curie in enumerate(terms)}
         graph = cls(
-            terms=tuple(terms.values()),
+            terms=terms.values(),
             edges=EdgeColumns.of(ontology.edges, ids).sorted(),
             synonyms=tuple(ontology.synonyms),
             mappings=tuple(ontology.mappings),
@@ -267,7 +300,7 @@ class KnowledgeGraph:
             keep[self._rows(subject, predicate, object_)] = False
         merged = (base.take(np.flatnonzero(keep)) if not keep.all() else base).append(overlay).sorted()
         graph = KnowledgeGraph(
-            terms=tuple(terms),
+            terms=terms,
             edges=merged,
             synonyms=(*self._all_synonyms, *ontology.synonyms),
             mappings=(*self._all_mappings, *ontology.mappings),
@@ -287,7 +320,7 @@ class KnowledgeGraph:
         try:
             graphlib.TopologicalSorter(parents).prepare()
         except graphlib.CycleError as error:
-            circle = " -> ".join(self._terms[i].curie for i in reversed(error.args[1]))
+            circle = " -> ".join(self._curies[i] for i in reversed(error.args[1]))
             raise InputError(f"is_a runs in a circle: {circle}; remove one of these edges") from None
 
     # ------------------------------------------------------------ terms
@@ -314,7 +347,7 @@ class KnowledgeGraph:
 
     def curie(self, node: int) -> str:
         """CURIE of a row."""
-        return self._terms[node].curie
+        return self._curies[node]
 
     def term(self, curie: str) -> Term:
         """The term of a CURIE.
@@ -327,7 +360,7 @@ class KnowledgeGraph:
     def name(self, curie: str) -> str:
         """Preferred name, or the CURIE itself when the graph does not know it."""
         node = self._ids.get(curie)
-        return (self._terms[node].name or curie) if node is not None else curie
+        return (self._terms.columns["name"][node] or curie) if node is not None else curie
 
     def resolve(self, curie: str) -> str | None:
         """The current CURIE of what `curie` means: itself, its replacement, or what it maps to.
@@ -371,7 +404,7 @@ class KnowledgeGraph:
         table = self._read("synonyms")
         tags = [tuple(t.split("|")) if t else () for t in table["tags"]]
         rows = zip(table["term"], table["text"], table["scope"], tags, table["source"], strict=True)
-        curies = [t.curie for t in self._terms]
+        curies = self._curies
         return tuple(
             Synonym(term=curies[term], text=text, scope=scope, tags=tag, source=source)
             for term, text, scope, tag, source in rows
@@ -382,7 +415,7 @@ class KnowledgeGraph:
         if self._mappings_given is not None:
             return self._mappings_given
         table = self._read("mappings")
-        curies = [t.curie for t in self._terms]
+        curies = self._curies
         return tuple(
             TermMapping(term=curies[term], other=other, predicate=predicate, source=source)
             for term, other, predicate, source in zip(
@@ -398,7 +431,7 @@ class KnowledgeGraph:
             pairs: Iterable[tuple[str, str]] = ((m.other, m.term) for m in self._mappings_given)
         else:
             table = self._read("mappings")
-            curies = [t.curie for t in self._terms]
+            curies = self._curies
             pairs = ((other, curies[term]) for other, term in zip(table["other"], table["term"], strict=True))
         for other, term in pairs:
             known = out.setdefault(other, [])
@@ -467,16 +500,17 @@ class KnowledgeGraph:
 
     @cached_property
     def _objects_sorted(self) -> np.ndarray[Any, Any]:
-        return self.edge_columns.object[self._by_object]
+        objects: IntArray = self.edge_columns.object[self._by_object]
+        return objects
 
     def edge(self, row: int) -> Edge:
         """The edge of one row of the edge table."""
         c = self.edge_columns
         references = c.references[row]
         return Edge(
-            subject=self._terms[c.subject[row]].curie,
+            subject=self._curies[c.subject[row]],
             predicate=c.predicate[row],
-            object=self._terms[c.object[row]].curie,
+            object=self._curies[c.object[row]],
             negated=bool(c.negated[row]),
             numerator=int(c.numerator[row]) if c.numerator[row] >= 0 else None,
             denominator=int(c.denominator[row]) if c.denominator[row] >= 0 else None,
@@ -521,15 +555,15 @@ class KnowledgeGraph:
                 if node not in seen:
                     seen.add(node)
                     stack.append(node)
-        return frozenset(self._terms[node].curie for node in seen)
+        return frozenset(self._curies[node] for node in seen)
 
     def parents(self, curie: str) -> tuple[str, ...]:
         """Direct `is_a` parents."""
-        return tuple(self._terms[n].curie for n in self._parents.get(self.node_id(curie), ()))
+        return tuple(self._curies[n] for n in self._parents.get(self.node_id(curie), ()))
 
     def children(self, curie: str) -> tuple[str, ...]:
         """Direct `is_a` children."""
-        return tuple(self._terms[n].curie for n in self._children.get(self.node_id(curie), ()))
+        return tuple(self._curies[n] for n in self._children.get(self.node_id(curie), ()))
 
     def ancestors(self, curie: str) -> frozenset[str]:
         """All `is_a` ancestors, the term itself not included."""
@@ -605,7 +639,7 @@ class KnowledgeGraph:
         node = target
         while node != start:
             child = came[node]
-            rows = self._rows(self._terms[child].curie, IS_A, self._terms[node].curie)
+            rows = self._rows(self._curies[child], IS_A, self._curies[node])
             steps.append((self.edge(int(rows[0])), True))
             node = child
         return Path(tuple(reversed(steps)))
@@ -640,7 +674,7 @@ class KnowledgeGraph:
         """The four tables as columns; nodes as row numbers, or as CURIEs."""
 
         def node(ids: list[int]) -> Any:
-            return [self._terms[i].curie for i in ids] if curies else np.asarray(ids, dtype=np.int32)
+            return [self._curies[i] for i in ids] if curies else np.asarray(ids, dtype=np.int32)
 
         c = self.edge_columns
         edges: dict[str, Any] = {"subject": node(c.subject.tolist()), "object": node(c.object.tolist())}
@@ -649,12 +683,9 @@ class KnowledgeGraph:
         for name in _CODED:
             column = getattr(c, name)
             edges[name] = [column.values[i] for i in column.codes.tolist()]
-        terms, synonyms, mappings = self._terms, self._all_synonyms, self._all_mappings
+        synonyms, mappings = self._all_synonyms, self._all_mappings
         return {
-            "terms": {
-                name: [getattr(t, name) for t in terms]
-                for name in ("curie", "name", "kind", "obsolete", "replaced_by", "source")
-            },
+            "terms": dict(self._terms.columns),
             "synonyms": {
                 "term": node([self._ids[s.term] for s in synonyms]),
                 "text": [s.text for s in synonyms],
@@ -738,11 +769,7 @@ class KnowledgeGraph:
         terms = graph._read("terms")
         edges = graph._read_edges()
         graph.__init__(  # type: ignore[misc]
-            terms=tuple(
-                map(
-                    _term, *(terms[n] for n in ("curie", "name", "kind", "obsolete", "replaced_by", "source"))
-                )
-            ),
+            terms=_Terms(terms),
             edges=edges,
             sources=sources,
             rules=tuple(manifest.get("rules", ())),
@@ -792,10 +819,6 @@ class KnowledgeGraph:
                 out[name] = np.from_dlpack(column)
         out["negated"] = out["negated"].astype(np.bool_)
         return EdgeColumns(**out)
-
-
-def _term(curie: str, name: str, kind: Any, obsolete: bool, replaced_by: str, source: str) -> Term:
-    return Term(curie=curie, name=name, kind=kind, obsolete=obsolete, replaced_by=replaced_by, source=source)
 
 
 def _read_checked(path: FilePath, sha256: str | None) -> bytes:
