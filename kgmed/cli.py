@@ -192,15 +192,23 @@ def _read_stdin() -> str:
 def _results(
     engine: Engine, sources: Sequence[str], format: str | None, top: int, workers: int | None
 ) -> Iterator[Ranking | Failure]:
-    """One result for each record of each source, in order."""
+    """One result for each record of each source, in order; failures name their source."""
+    from dataclasses import replace
+
     from kgmed.result import Failure
 
     for source in sources:
+        where = "<stdin>" if source == "-" else source
         try:
             place = _split_lines(_read_stdin()) if source == "-" else _existing(source)
-            yield from engine.diagnose_many(place, top=top, format=format, workers=workers)
+            results = engine.diagnose_many(place, top=top, format=format, workers=workers)
+            for result in results:
+                if isinstance(result, Failure) and where not in result.message:
+                    place_in = f"{where}, record {result.index + 1} of the file"
+                    result = replace(result, message=f"{place_in}: {result.message}")
+                yield result
         except KgmedError as error:
-            message = str(error) if source in str(error) or source == "-" else f"{source}: {error}"
+            message = str(error) if where in str(error) else f"{where}: {error}"
             record_id = getattr(error, "record_id", "")
             yield Failure(index=0, record_id=record_id, error=type(error).__name__, message=message)
 
@@ -226,14 +234,14 @@ def _is_many(source: str, format: str | None) -> bool:
 
 def _existing(source: str) -> Path:
     path = Path(source)
-    if not path.is_file():
+    if not path.exists():
         raise ParseError("there is no such file", path=source)
     return path
 
 
-def _counted(results: Iterator[Ranking | Failure], several: bool) -> Iterator[Ranking | Failure]:
-    """Show a running count on stderr while many records are worked through on a terminal."""
-    if not (several and sys.stderr.isatty()):
+def _counted(results: Iterator[Ranking | Failure], shown: bool) -> Iterator[Ranking | Failure]:
+    """Show a running count on stderr while many records are worked through."""
+    if not shown:
         yield from results
         return
     from rich.console import Console
@@ -299,7 +307,9 @@ def diagnose(
             folder.mkdir(parents=True, exist_ok=True)
     done = failed = 0
     flagged = False
-    for result in _counted(results, several):
+    # Results on the terminal are progress enough, and a moving line would tear them.
+    quiet = output is not None or html is not None or not sys.stdout.isatty()
+    for result in _counted(results, several and quiet and sys.stderr.isatty()):
         if isinstance(result, Failure):
             failed += 1
             _say(f"kgmed: {result.message}")
@@ -337,46 +347,52 @@ def findings(
     as_json: JsonOption = False,
     engine: EngineOption = None,
 ) -> None:
-    """List the findings of a note or record: place, term, name, assertion, and whether each is used."""
+    """List what was read from one record: findings, and whether each is used; measurements; issues."""
+    from dataclasses import asdict
+
     built = _engine(engine)
-    record = built.read(_read_stdin() if file == "-" else _existing(file), format)
-    case = built.case(record)
+    case = built.case(built.read(_read_stdin() if file == "-" else _existing(file), format))
     entries = [(finding, "") for finding in case.findings] + list(case.set_aside)
     entries.sort(key=lambda entry: (entry[0].span or (-1, -1), entry[0].field, entry[0].term))
-    rows = [
+    found = [
         {
-            "start": f.span[0] if f.span else None,
-            "end": f.span[1] if f.span else None,
+            "span": list(f.span) if f.span else None,
+            "field": f.field,
             "term": f.term,
             "name": built.graph.name(f.term),
             "assertion": "excluded" if f.excluded else "present" if f.certainty == 1 else "uncertain",
-            "context": f.context,
             "certainty": float(f.certainty),
+            "context": f.context,
             "origin": f.origin,
-            "field": f.field,
             "used": not reason,
             "reason": reason,
         }
         for f, reason in entries
     ]
+    keys = ("span", "field", "code", "name", "value", "unit", "low", "high")
+    measured = [{key: getattr(m, key) for key in keys} for m in case.record.measurements]
     if as_json:
-        _json(rows)
+        issues = [asdict(issue) for issue in case.issues]
+        _json({"id": case.record.id, "findings": found, "measurements": measured, "issues": issues})
         return
+
+    def cells(row: dict[str, Any], *keys: str) -> list[str]:
+        place = "-".join(map(str, row["span"])) if row["span"] else row["field"]
+        return [place, *("" if row[key] is None else str(row[key]) for key in keys)]
+
+    head = ("term", "name", "assertion", "context", "origin")
     _table(
-        ("span", "term", "name", "assertion", "context", "origin", "used"),
-        (
-            (
-                f"{r['start']}-{r['end']}" if r["start"] is not None else str(r["field"]),
-                str(r["term"]),
-                str(r["name"]),
-                str(r["assertion"]),
-                str(r["context"]),
-                str(r["origin"]),
-                f"no: {r['reason']}" if r["reason"] else "yes",
-            )
-            for r in rows
-        ),
+        ("place", *head, "used"),
+        [[*cells(row, *head), "yes" if row["used"] else f"no: {row['reason']}"] for row in found],
     )
+    if measured:
+        typer.echo()
+        head = ("code", "name", "value", "unit", "low")
+        _table(("place", *head, "high"), [cells(row, *head, "high") for row in measured])
+    if case.issues:
+        typer.echo()
+        lines = [(i.level, i.code, i.field, f"{i.message} {i.fix}".rstrip()) for i in case.issues]
+        _table(("level", "issue", "place", "what, and what to do"), lines)
 
 
 # ------------------------------------------------------------ graph

@@ -120,6 +120,17 @@ def test_json_lines_on_stdin_are_one_record_each(settings: str) -> None:
     assert len(out.splitlines()) == 2
 
 
+def test_a_bad_record_names_its_file_and_a_folder_is_read_whole(settings: str, tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('[{"id": "a1", "present": ["HP:0001083"]}, {"id": "a2", "sex": []}]')
+    (tmp_path / "b.json").write_text('{"id": "b1", "age": {"days": 1e9}, "colour": 3')
+    code, out, err = run("diagnose", tmp_path, "--json", "--engine", settings)
+    assert code == 1
+    assert json.loads(out.splitlines()[0])["record"]["id"] == "a1"
+    assert "b.json" in err
+    code, _, err = run("diagnose", tmp_path / "a.json", tmp_path / "none.json", "--engine", settings)
+    assert (code, "none.json: there is no such file" in err) == (1, True)
+
+
 def test_writes_one_file_per_record(settings: str, tmp_path: Path) -> None:
     arguments = ["--json", "--output", tmp_path / "out", "--html", tmp_path / "html", "--engine", settings]
     code, out, _ = run("diagnose", RECORDS / "several.jsonl", RECORDS / "note.txt", *arguments)
@@ -206,14 +217,32 @@ def test_a_reader_that_goes_away_is_no_error(settings: str) -> None:
 def test_lists_findings_with_offsets_that_read_back(settings: str) -> None:
     note = (RECORDS / "note.txt").read_text(encoding="utf-8")
     code, out, _ = run("findings", RECORDS / "note.txt", "--json", "--engine", settings)
-    rows = {row["term"]: row for row in json.loads(out)}
+    rows = {row["term"]: row for row in json.loads(out)["findings"]}
     assert code == 0
-    assert note[rows["HP:0001083"]["start"] : rows["HP:0001083"]["end"]] == "ectopia lentis"
+    assert note[slice(*rows["HP:0001083"]["span"])] == "ectopia lentis"
     assert rows["HP:0001250"]["assertion"] == "excluded"
     assert rows["HP:0001699"]["context"] == "family"
     assert not rows["HP:0001699"]["used"]
     table = run("findings", RECORDS / "note.txt", "--engine", settings)[1].splitlines()
     assert table[1].split("\t")[:4] == ["25-39", "HP:0001083", "Ectopia lentis", "present"]
+
+
+def test_lists_measurements_and_issues(settings: str) -> None:
+    given = {
+        "id": "m1",
+        "text": "Potassium 6.9 mmol/L.",
+        "present": ["HP:9999999"],
+        "measurements": [{"code": "LOINC:718-7", "value": 130, "unit": "g/L"}],
+    }
+    _, out, _ = run("findings", "-", "--json", "--engine", settings, stdin=json.dumps(given))
+    listed = json.loads(out)
+    assert listed["id"] == "m1"
+    values = {m["code"]: (m["value"], m["unit"], m["span"]) for m in listed["measurements"]}
+    assert values["LOINC:718-7"] == (130.0, "g/L", None)
+    assert values["LOINC:2823-3"] == (6.9, "mmol/L", [0, 20])
+    assert "unknown-term" in {issue["code"] for issue in listed["issues"]}
+    lines = run("findings", "-", "--engine", settings, stdin=json.dumps(given))[1].splitlines()
+    assert "0-20\tLOINC:2823-3\tpotassium\t6.9\tmmol/L\t\t" in lines
 
 
 # ------------------------------------------------------------ graph and rules
