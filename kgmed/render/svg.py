@@ -162,7 +162,13 @@ def reasoning(ranking: Ranking, diagnosis: Diagnosis, identity: str) -> str:
     columns = max([2, *(len(runs) + 1 for _, runs in walks)])
     box, high, row, top = 196, 44, 62, 16
     gap = 236 if columns == 2 else 176 if columns == 3 else 136
-    width = columns * box + (columns - 1) * gap + 8
+    # The walks come together before the disease: room for the labels first, then for the bend.
+    bend = 96
+    width = columns * box + (columns - 1) * gap + bend + 8
+
+    def left(column: int) -> int:
+        return 4 + column * (box + gap) + (bend if column == columns - 1 else 0)
+
     nodes: dict[tuple[int, str], _Node] = {}
     edges: dict[tuple[tuple[int, str], tuple[int, str]], tuple[float, list[tuple[Edge, bool]]]] = {}
     for i, (evidence, runs) in enumerate(walks):
@@ -207,18 +213,17 @@ def reasoning(ranking: Ranking, diagnosis: Diagnosis, identity: str) -> str:
     leaving: dict[tuple[int, str], int] = {}
     for (here, there), (weight, steps) in sorted(edges.items(), key=lambda item: item[0]):
         a, b = nodes[here], nodes[there]
-        x1, x2 = 4 + a.column * (box + gap) + box + 2, 4 + b.column * (box + gap) - 2
+        x1, x2 = left(a.column) + box + 2, left(b.column) - 2
         y1, y2 = a.y + high / 2, b.y + high / 2
-        bend = gap * 0.62
         edge, forward = steps[0]
         arrow = "end" if forward else "start"
         thick = min(1.2 + abs(weight) * 1.1, 4.5)
         out.append(
             f'<path class="walk {"against" if weight < 0 else "for"}" stroke-width="{thick:.1f}" '
             f'marker-{arrow}="url(#{identity}-a)" '
-            # Level with its row until the last gap, so that it passes between the boxes of the middle.
-            f'd="M{x1:.1f} {y1:.1f}H{x2 - gap:.1f}'
-            f'C{x2 - gap + bend:.1f} {y1:.1f} {x2 - bend:.1f} {y2:.1f} {x2:.1f} {y2:.1f}"/>'
+            # Level with its row until the bend, so that it passes between the boxes of the middle.
+            f'd="M{x1:.1f} {y1:.1f}H{x2 - bend:.1f}'
+            f'C{x2 - bend / 3:.1f} {y1:.1f} {x2 - bend * 2 / 3:.1f} {y2:.1f} {x2:.1f} {y2:.1f}"/>'
         )
         head, tail = view.edge_label(ranking, edge)
         if len(steps) > 1:
@@ -230,12 +235,12 @@ def reasoning(ranking: Ranking, diagnosis: Diagnosis, identity: str) -> str:
         labels.append(_text(x1 + 12, y + 19, _fit(tail, gap - 20, 9.5), css="edge source", full=hover))
     out += labels
     for node in nodes.values():
-        x = 4 + node.column * (box + gap)
+        x = left(node.column)
         out.append(
             f'<g class="node {node.css}"><title>{escape(f"{node.name} ({view.clean(node.curie)})")}</title>'
         )
         out.append(f'<rect x="{x}" y="{node.y:.1f}" width="{box}" height="{high}" rx="6"/>')
-        out.append(_text(x + 10, node.y + 18, _fit(node.name, box - 20, 14), css="name"))
+        out.append(_text(x + 10, node.y + 18, _fit(node.name, box - 20, 15), css="name"))
         below = f"{view.clean(node.curie)}" + (f", {node.note}" if node.note else "")
         out.append(_text(x + 10, node.y + 34, _fit(below, box - 18, 10.5), css="curie") + "</g>")
     out.append("</svg>")
