@@ -520,7 +520,7 @@ def _issues(issues: Sequence[Issue], name: str) -> None:
 
 @graph_app.command("build")
 def graph_build(
-    out: Annotated[Path, typer.Option("--out", help="Folder to write.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder to write.")] = Path("kgmed-graph"),
     data: Annotated[Path | None, typer.Option("--data", help="Folder that holds the source files.")] = None,
     sources: Annotated[
         Path | None, typer.Option("--sources", help="TOML file that lists the sources.")
@@ -535,6 +535,9 @@ def graph_build(
     graph = build_graph(data, sources=sources, download=download, report=_say)
     compile_default(graph, out)
     typer.echo(f"{len(graph):,} terms, {len(graph.edge_columns):,} edges written to {out}")
+    typer.echo(
+        f"use it: write graph = {json.dumps(str(out.resolve()))} into a file and give it with --engine"
+    )
 
 
 # ------------------------------------------------------------ rules

@@ -131,6 +131,22 @@ def test_a_bad_record_names_its_file_and_a_folder_is_read_whole(settings: str, t
     assert (code, "none.json: there is no such file" in err) == (1, True)
 
 
+def test_an_ontology_of_the_user_s_own_is_added(settings: str, tmp_path: Path) -> None:
+    (tmp_path / "terms.csv").write_text(
+        "curie,name,kind\nMONDO:0000042,blue hand disease,disease\nHP:0000043,Blue hands,finding\n"
+    )
+    (tmp_path / "edges.csv").write_text(
+        "subject,predicate,object,frequency\nHP:0000043,is_a,HP:0000118,\n"
+        "MONDO:0000042,has_phenotype,HP:0000043,0.9\n"
+    )
+    code, out, err = run(
+        "diagnose", "-", "--json", "--ontology", tmp_path, "--engine", settings,
+        stdin="The patient has blue hands.",
+    )  # fmt: skip
+    assert (code, err) == (0, "")
+    assert json.loads(out)["diagnoses"][0]["name"] == "blue hand disease"
+
+
 def test_writes_one_file_per_record(settings: str, tmp_path: Path) -> None:
     arguments = ["--json", "--output", tmp_path / "out", "--html", tmp_path / "html", "--engine", settings]
     code, out, _ = run("diagnose", RECORDS / "several.jsonl", RECORDS / "note.txt", *arguments)
@@ -275,6 +291,38 @@ def test_graph_show_names_the_nearest_terms(settings: str) -> None:
 def test_graph_path(settings: str) -> None:
     code, out, _ = run("graph", "path", "HP:0001083", "OMIM:154700", "--engine", settings)
     assert (code, out) == (0, "Ectopia lentis <-[has_phenotype 7/9, own 1]- Marfan syndrome\n")
+
+
+def test_builds_a_graph_from_its_sources_and_uses_it(tmp_path: Path) -> None:
+    nodes = [
+        {"id": f"http://purl.obolibrary.org/obo/{curie.replace(':', '_')}", "lbl": name, "type": "CLASS"}
+        for curie, name in TERMS.items()
+    ]
+    edges = [{"sub": node["id"], "pred": "is_a", "obj": nodes[0]["id"]} for node in nodes[1:]]
+    (tmp_path / "hp.json").write_text(json.dumps({"graphs": [{"nodes": nodes, "edges": edges}]}))
+    columns = (
+        "database_id", "disease_name", "qualifier", "hpo_id", "reference", "evidence", "onset", "frequency",
+        "sex", "modifier", "aspect", "biocuration",
+    )  # fmt: skip
+    row = ("OMIM:154700", "Marfan syndrome", "", "HP:0001083", "PMID:1", "PCS", "", "5/8", "", "", "P", "")
+    (tmp_path / "own.hpoa").write_text("\t".join(columns) + "\n" + "\t".join(row) + "\n")
+    about = 'title = "T"\nrelease = "1"\nlicence = "CC0"\n'
+    (tmp_path / "sources.toml").write_text(
+        f'[[source]]\nid = "hp"\n{about}format = "obographs"\nfile = "hp.json"\n'
+        f'[[source]]\nid = "own"\n{about}format = "hpoa"\nfile = "own.hpoa"\n'
+    )
+    build = ("graph", "build", "--sources", tmp_path / "sources.toml", "--out", tmp_path / "graph")
+    code, _, err = run(*build)
+    assert code == 1
+    assert "--download" in err, "nothing is fetched unasked"
+    code, out, _ = run(*build, "--data", tmp_path)
+    assert code == 0
+    (tmp_path / "engine.toml").write_text(
+        out.splitlines()[1].removeprefix("use it: write ").split(" into ")[0]
+    )
+    code, out, _ = run("graph", "show", "OMIM:154700", "--engine", tmp_path / "engine.toml")
+    assert code == 0
+    assert "has_phenotype 5/8, PMID:1, own 1" in out
 
 
 def test_rules_list_show_and_check(settings: str, tmp_path: Path) -> None:
