@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from kgmed.read.load import FORMATS, load_ontology
+from kgmed.read.validation import validate
 
-__all__ = ["FORMATS", "load_ontology"]
+__all__ = ["FORMATS", "load_ontology", "validate"]

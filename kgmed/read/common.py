@@ -24,7 +24,9 @@ def xref(term: str, text: str, source: str) -> Mapping | None:
     prefix, colon, local = text.partition(":")
     if not colon or not local or "://" in text or " " in text:
         return None
-    return Mapping(term=term, other=f"{_PREFIXES.get(prefix, prefix)}:{local}", predicate="close", source=source)
+    return Mapping(
+        term=term, other=f"{_PREFIXES.get(prefix, prefix)}:{local}", predicate="close", source=source
+    )
 
 
 def add_rules(document: Document, text: str) -> None:
@@ -39,10 +41,14 @@ def add_rules(document: Document, text: str) -> None:
         except RecursionError:
             tables = None
         except tomllib.TOMLDecodeError as error:
-            document.problem("error", "bad-rule", f"rules are not TOML: {error}", "see docs/rules.md for the format")
+            document.problem(
+                "error", "bad-rule", f"rules are not TOML: {error}", "see docs/rules.md for the format"
+            )
             return
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-        document.problem("error", "bad-rule", "rules are not [[rule]] tables", "see docs/rules.md for the format")
+        document.problem(
+            "error", "bad-rule", "rules are not [[rule]] tables", "see docs/rules.md for the format"
+        )
         return
     document.ontology.rules.extend(tables)
 
@@ -65,7 +71,16 @@ def add_edge(
     known = len(document.issues)
 
     def problem(code: str, message: str, fix: str) -> None:
-        document.problem("error", code, f"{subject} {predicate} {object_}: {message}", fix, subject, predicate, object_, line=line)
+        document.problem(
+            "error",
+            code,
+            f"{subject} {predicate} {object_}: {message}",
+            fix,
+            subject,
+            predicate,
+            object_,
+            line=line,
+        )
 
     def one(name: str) -> str:
         values = [v.strip() for v in fields.get(name, ()) if v.strip()]
@@ -90,14 +105,22 @@ def add_edge(
         try:
             frequency = parse_number(text)
         except ValueError:
-            problem("bad-number", "frequency is not a number", "write 0.8, 80%, 8/10 or a class such as HP:0040281")
+            problem(
+                "bad-number",
+                "frequency is not a number",
+                "write 0.8, 80%, 8/10 or a class such as HP:0040281",
+            )
         above, slash, below = text.partition("/")
         if slash and frequency is not None and numerator is None and denominator is None:
             numerator, denominator = int(above), int(below)
     elif frequency_term:
         frequency = FREQUENCY_CLASSES.get(frequency_term)
         if frequency is None:
-            problem("bad-class", f"{frequency_term} is not a frequency class of HPO", "use HP:0040280 to HP:0040285")
+            problem(
+                "bad-class",
+                f"{frequency_term} is not a frequency class of HPO",
+                "use HP:0040280 to HP:0040285",
+            )
     elif numerator is not None and denominator:
         frequency = numerator / denominator
     sex = {"F": "FEMALE", "M": "MALE"}.get(one("sex").upper(), one("sex").upper())

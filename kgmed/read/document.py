@@ -17,10 +17,22 @@ from kgmed.ontology import Ontology, Source, TermKind
 from kgmed.read.obographs import hpo_branches
 from kgmed.record import Issue
 
-__all__ = ["Document", "fill_kinds", "kind_by_prefix", "open_document", "parse_number"]
+__all__ = ["KINDS", "Document", "fill_kinds", "kind_by_prefix", "open_document", "parse_number"]
 
 # No ontology comes near (MONDO in RDF/XML has 0.25 GB); a gzip bomb does.
 MAX_BYTES = 2_000_000_000
+
+KINDS: tuple[TermKind, ...] = (
+    "finding",
+    "disease",
+    "gene",
+    "drug",
+    "onset",
+    "inheritance",
+    "modifier",
+    "frequency",
+    "other",
+)
 
 _KIND_BY_PREFIX: dict[str, TermKind] = {
     "HP": "finding",
@@ -76,7 +88,9 @@ class Document:
             return self.data.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             line = self.data.count(b"\n", 0, error.start) + 1
-            raise ParseError("not UTF-8 text; save the file as UTF-8", path=str(self.path), line=line) from None
+            raise ParseError(
+                "not UTF-8 text; save the file as UTF-8", path=str(self.path), line=line
+            ) from None
 
     def error(self, message: str, line: int | None = None) -> ParseError:
         """A `ParseError` at a line of this file."""
@@ -104,7 +118,9 @@ class Document:
         iri = self.iris.get(curie, curie)
         names = {curie, iri, f"<{iri}>"}
         names |= {f"{p}:{iri.removeprefix(n)}" for p, n in self.prefixes.items() if n and iri.startswith(n)}
-        word = "(?:" + "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True)) + r")(?![\w-])"
+        word = (
+            "(?:" + "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True)) + r")(?![\w-])"
+        )
         # Turtle subjects begin a line; XML, OBO and JSON name what they define.
         begins = rf'\s*{word}|.*(?:rdf:about|rdf:ID)="#?{word}"|id:\s*{word}|.*"(?:@?id)"\s*:\s*"{word}"'
         pattern = re.compile(begins if definition else rf".*(?<![\w-]){word}")
@@ -118,7 +134,13 @@ class Document:
         return self.data.decode("utf-8", errors="replace").split("\n")
 
     def problem(
-        self, level: Literal["error", "warning"], code: str, message: str, fix: str, *node: str, line: int | None = None
+        self,
+        level: Literal["error", "warning"],
+        code: str,
+        message: str,
+        fix: str,
+        *node: str,
+        line: int | None = None,
     ) -> None:
         """Note something about a CURIE, an edge, or a line; an error makes `load_ontology` fail."""
         where = f"{self.path}:{line}" if line else (self.where(*node) if node else str(self.path))
@@ -134,7 +156,9 @@ def open_document(path: Path) -> Document:
     try:
         raw = path.read_bytes()
     except OSError as error:
-        raise ParseError(f"cannot be opened ({error.strerror or type(error).__name__})", path=str(path)) from None
+        raise ParseError(
+            f"cannot be opened ({error.strerror or type(error).__name__})", path=str(path)
+        ) from None
     except ValueError:
         raise ParseError("not a file name", path=str(path)) from None
     data = raw
@@ -148,7 +172,11 @@ def open_document(path: Path) -> Document:
         raise ParseError("more than 2 GB unpacked; this is no ontology that kgmed can read", path=str(path))
     stem = path.name.split(".")[0] or path.name
     source = Source(
-        id=stem, title=stem, release="not stated", licence="not stated", sha256=hashlib.sha256(raw).hexdigest()
+        id=stem,
+        title=stem,
+        release="not stated",
+        licence="not stated",
+        sha256=hashlib.sha256(raw).hexdigest(),
     )
     return Document(path=path, data=data, source=source)
 
@@ -213,4 +241,3 @@ def fill_kinds(ontology: Ontology, explicit: Mapping[str, TermKind]) -> None:
                 kinds[child] = kinds[node]
                 stack.append(child)
     ontology.terms[:] = [replace(term, kind=kinds.get(term.curie, "other")) for term in ontology.terms]
-

@@ -6,6 +6,7 @@ import os
 import re
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 from kgmed.errors import InputError, ParseError
 from kgmed.ontology import Ontology, TermKind
@@ -133,7 +134,8 @@ def _read_folder(folder: Path) -> Document:
             whole.parts.append(part)
     if whole is None:
         raise ParseError(
-            f"holds none of {', '.join(f'{table}.csv' for table in _FOLDER_FILES)}, rules.toml", path=str(folder)
+            f"holds none of {', '.join(f'{table}.csv' for table in _FOLDER_FILES)}, rules.toml",
+            path=str(folder),
         )
     fill_kinds(whole.ontology, kinds)
     return whole
@@ -154,9 +156,9 @@ def _refuse_odd_text(document: Document) -> None:
 
 def _drop_unused_source(ontology: Ontology) -> None:
     """Leave out the source named after the file when every fact names another."""
-    first, *others = ontology.sources or [None]
-    if first is None or not others:
+    if len(ontology.sources) < 2:
         return
-    items = (*ontology.terms, *ontology.synonyms, *ontology.edges, *ontology.mappings)
-    if any(source.id == first.id for source in others) or all(item.source != first.id for item in items):  # type: ignore[union-attr]
-        ontology.sources = others  # type: ignore[assignment]
+    first, *others = ontology.sources
+    items: tuple[Any, ...] = (*ontology.terms, *ontology.synonyms, *ontology.edges, *ontology.mappings)
+    if first.id in {source.id for source in others} or all(item.source != first.id for item in items):
+        ontology.sources = others

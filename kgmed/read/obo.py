@@ -61,7 +61,9 @@ def _add_frame(document: Document, frame: Any) -> int:
             case "replaced_by":
                 replaced_by = str(clause.term)
             case "is_a":
-                ontology.edges.append(Edge(subject=curie, predicate="is_a", object=str(clause.term), source=source))
+                ontology.edges.append(
+                    Edge(subject=curie, predicate="is_a", object=str(clause.term), source=source)
+                )
             case "synonym":
                 synonym = clause.synonym
                 tags = (str(synonym.type),) if synonym.type else ()
@@ -75,10 +77,14 @@ def _add_frame(document: Document, frame: Any) -> int:
                     ontology.mappings.append(mapping)
             case "alt_id":
                 other = str(clause.alt_id)
-                ontology.mappings.append(Mapping(term=curie, other=other, predicate="alternative", source=source))
+                ontology.mappings.append(
+                    Mapping(term=curie, other=other, predicate="alternative", source=source)
+                )
             case "relationship" | "intersection_of" | "union_of" | "disjoint_from" | "equivalent_to":
                 ignored += 1
     if name or not obsolete:
         name = name.removeprefix("obsolete ") if obsolete else name
-        ontology.terms.append(Term(curie=curie, name=name, obsolete=obsolete, replaced_by=replaced_by, source=source))
+        ontology.terms.append(
+            Term(curie=curie, name=name, obsolete=obsolete, replaced_by=replaced_by, source=source)
+        )
     return ignored

@@ -13,7 +13,7 @@ from typing import Any
 
 from kgmed.ontology import Edge, Mapping, Source, Synonym, Term, TermKind
 from kgmed.read.common import SCOPES, add_edge, add_rules, xref
-from kgmed.read.document import Document, fill_kinds
+from kgmed.read.document import KINDS, Document, fill_kinds
 from kgmed.read.vocabulary import (
     DC,
     DCTERMS,
@@ -35,7 +35,7 @@ RDF_FORMATS = {"owl": "RDF_XML", "turtle": "TURTLE", "ntriples": "N_TRIPLES", "j
 
 _KINDS: dict[str, TermKind] = {
     KGMED + kind.capitalize(): kind  # type: ignore[misc]
-    for kind in ["finding", "disease", "gene", "drug", "onset", "inheritance", "modifier", "frequency", "other"]
+    for kind in KINDS
 }
 _SCOPES: dict[str, Any] = {
     OIO + "hasExactSynonym": "exact",
@@ -63,7 +63,22 @@ _OWL_READ |= {OWL + name for name in ["annotatedSource", "annotatedProperty", "a
 _TAGS = {"OMO_0003000": "abbreviation", "OMO_0003003": "layperson", "OMO_0003005": "british"}
 # What a node of kgmed:hasPhenotype or kgmed:association may say.
 _QUALIFIERS = frozenset(
-    ["asserted_for", "denominator", "evidence", "finding", "frequency", "frequency_class", "negated", "numerator", "object", "onset", "predicate", "reference", "sex", "source"]
+    [
+        "asserted_for",
+        "denominator",
+        "evidence",
+        "finding",
+        "frequency",
+        "frequency_class",
+        "negated",
+        "numerator",
+        "object",
+        "onset",
+        "predicate",
+        "reference",
+        "sex",
+        "source",
+    ]
 )
 
 Rows = list[tuple[str, Any]]
@@ -100,7 +115,9 @@ def _rows(document: Document, format: str) -> dict[str, Rows]:
     rows: dict[str, Rows] = {}
     try:
         parser = pyoxigraph.parse(
-            input=text.encode(), format=getattr(pyoxigraph.RdfFormat, RDF_FORMATS[format]), base_iri=document.path.resolve().as_uri()
+            input=text.encode(),
+            format=getattr(pyoxigraph.RdfFormat, RDF_FORMATS[format]),
+            base_iri=document.path.resolve().as_uri(),
         )
         for quad in parser:
             rows.setdefault(_key(quad.subject), []).append((quad.predicate.value, quad.object))
@@ -118,7 +135,9 @@ def _refuse_remote_contexts(document: Document, text: str) -> None:
     except RecursionError:
         raise document.error("nested too deeply") from None
     except ValueError as error:
-        raise document.error(f"not JSON: {getattr(error, 'msg', error)}", getattr(error, "lineno", None)) from None
+        raise document.error(
+            f"not JSON: {getattr(error, 'msg', error)}", getattr(error, "lineno", None)
+        ) from None
     stack = [content]
     while stack:
         item = stack.pop()
@@ -126,7 +145,9 @@ def _refuse_remote_contexts(document: Document, text: str) -> None:
             contexts = item.get("@context")
             for context in contexts if isinstance(contexts, list) else [contexts]:
                 if isinstance(context, str) or (isinstance(context, dict) and "@import" in context):
-                    raise document.error("has a remote @context, which is never fetched; write the context out in the file")
+                    raise document.error(
+                        "has a remote @context, which is never fetched; write the context out in the file"
+                    )
             stack.extend(item.values())
         elif isinstance(item, list):
             stack.extend(item)
@@ -182,7 +203,9 @@ class _Reader:
                     )
                 elif predicate == KGMED + "rules":
                     add_rules(document, self._literal(value))
-                elif (predicate.startswith(OWL) and predicate not in _OWL_READ) or (predicate == RDFS + "subClassOf" and type(value).__name__ == "BlankNode"):
+                elif (predicate.startswith(OWL) and predicate not in _OWL_READ) or (
+                    predicate == RDFS + "subClassOf" and type(value).__name__ == "BlankNode"
+                ):
                     ignored += 1
         if ignored:
             document.problem(
@@ -208,7 +231,10 @@ class _Reader:
     def _source(self, subject: str, rows: Rows) -> Source:
         values = {p.removeprefix(KGMED): self._literal(o) for p, o in rows if p.startswith(KGMED)}
         labels = [self._literal(o) for p, o in rows if p == RDFS + "label"]
-        id_ = values.get("id") or curie_of(subject, self.document.prefixes).rpartition(":")[2].rpartition("/")[2]
+        id_ = (
+            values.get("id")
+            or curie_of(subject, self.document.prefixes).rpartition(":")[2].rpartition("/")[2]
+        )
         return Source(
             id=id_,
             title=values.get("title") or (labels[0] if labels else id_),
@@ -263,7 +289,12 @@ class _Reader:
             if type_ in _KINDS:
                 self.kinds[curie] = _KINDS[type_]
             elif type_.startswith(KGMED):
-                self._unknown(curie, type_, "kind", "use kgmed:Disease, kgmed:Finding, kgmed:Drug or another kind of the guide")
+                self._unknown(
+                    curie,
+                    type_,
+                    "kind",
+                    "use kgmed:Disease, kgmed:Finding, kgmed:Drug or another kind of the guide",
+                )
         named = self._labels(curie, types, rows, source)
         for predicate, value in rows:
             self._fact(curie, predicate, value, source)
@@ -316,7 +347,9 @@ class _Reader:
 
     def _unknown(self, curie: str, iri: str, what: str, fix: str) -> None:
         name = "kgmed:" + iri.removeprefix(KGMED)
-        self.document.problem("error", f"unknown-{what}", f"{curie}: {name} is no {what} that kgmed knows", fix, curie)
+        self.document.problem(
+            "error", f"unknown-{what}", f"{curie}: {name} is no {what} that kgmed knows", fix, curie
+        )
 
     def _fact(self, curie: str, predicate: str, value: Any, source: str) -> None:
         ontology = self.ontology
@@ -334,7 +367,13 @@ class _Reader:
             if value.language and not value.language.lower().startswith("en"):
                 tags = [*tags, value.language]
             ontology.synonyms.append(
-                Synonym(term=curie, text=value.value, scope=_SCOPES[predicate], tags=tuple(dict.fromkeys(tags)), source=source)
+                Synonym(
+                    term=curie,
+                    text=value.value,
+                    scope=_SCOPES[predicate],
+                    tags=tuple(dict.fromkeys(tags)),
+                    source=source,
+                )
             )
         elif predicate in _MAPPINGS:
             text = self._literal(value)
@@ -345,7 +384,11 @@ class _Reader:
                 mapping = Mapping(term=curie, other=other, predicate=_MAPPINGS[predicate], source=source)
             if mapping is not None:
                 ontology.mappings.append(mapping)
-        elif predicate.startswith(KGMED) or predicate == OBO + "RO_0002200" or (predicate.startswith("https://kgmed.org/predicate/") and not _is_literal(value)):
+        elif (
+            predicate.startswith(KGMED)
+            or predicate == OBO + "RO_0002200"
+            or (predicate.startswith("https://kgmed.org/predicate/") and not _is_literal(value))
+        ):
             self._own(curie, predicate, value, source)
 
     def _own(self, curie: str, predicate: str, value: Any, source: str) -> None:
@@ -357,14 +400,16 @@ class _Reader:
         elif name in RESERVED and predicate.startswith(KGMED):
             if name not in ("source", "rules", "id", "kind"):
                 self._unknown(
-                    curie, predicate, "property", "it belongs into the node of kgmed:hasPhenotype [ ... ], not beside it"
+                    curie, predicate, "property", "put it inside kgmed:hasPhenotype [ ... ], not beside it"
                 )
         elif _is_literal(value):
             self._unknown(curie, predicate, "property", "see docs/ontologies.md for the properties of a term")
         elif {KGMED + "finding", KGMED + "object"} & {p for p, _ in self.rows.get(_key(value), ())}:
             self._association(curie, name, value, source)
         elif type(value).__name__ == "NamedNode":
-            self.ontology.edges.append(Edge(subject=curie, predicate=name, object=self._curie(value), source=source))
+            self.ontology.edges.append(
+                Edge(subject=curie, predicate=name, object=self._curie(value), source=source)
+            )
         else:
             self._association(curie, name, value, source)
 
@@ -375,7 +420,9 @@ class _Reader:
                 continue
             name = predicate_name(iri)
             if name not in _QUALIFIERS:
-                self._unknown(curie, iri, "property", f"a node of this kind knows: {', '.join(sorted(_QUALIFIERS))}")
+                self._unknown(
+                    curie, iri, "property", f"a node of this kind knows: {', '.join(sorted(_QUALIFIERS))}"
+                )
                 continue
             if name == "predicate":
                 predicate = predicate_name(str(value.value), self.document.prefixes)
@@ -409,8 +456,12 @@ class _Reader:
         own = values.get("source", [source])[0]
         if name == "synonym" and "text" in values and scope in SCOPES:
             tags = tuple(values.get("tag", ()))
-            self.ontology.synonyms.append(Synonym(term=curie, text=values["text"][0], scope=scope, tags=tags, source=own))
+            self.ontology.synonyms.append(
+                Synonym(term=curie, text=values["text"][0], scope=scope, tags=tags, source=own)
+            )
         elif name == "mapping" and "mapped" in values and scope in ("exact", "close", "alternative"):
-            self.ontology.mappings.append(Mapping(term=curie, other=values["mapped"][0], predicate=scope, source=own))
+            self.ontology.mappings.append(
+                Mapping(term=curie, other=values["mapped"][0], predicate=scope, source=own)
+            )
         else:
             self._unknown(curie, KGMED + name, "property", "see docs/ontologies.md for such nodes")

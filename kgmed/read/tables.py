@@ -11,19 +11,26 @@ from typing import Any
 from kgmed.ontology import Mapping as TermMapping
 from kgmed.ontology import Synonym, Term, TermKind
 from kgmed.read.common import SCOPES, add_edge
-from kgmed.read.document import Document
+from kgmed.read.document import KINDS, Document
 
-__all__ = ["KINDS", "read_table"]
+__all__ = ["read_table"]
 
-KINDS: tuple[TermKind, ...] = (
-    "finding", "disease", "gene", "drug", "onset", "inheritance", "modifier", "frequency", "other",
-)  # fmt: skip
 _COLUMNS: dict[str, tuple[set[str], set[str]]] = {  # table: (needed, allowed beside)
     "edges": (
         {"subject", "predicate", "object"},
-        set(
-            ["frequency", "frequency_class", "numerator", "denominator", "onset", "sex", "references", "negated", "evidence", "asserted_for", "source"]
-        ),
+        {
+            "frequency",
+            "frequency_class",
+            "numerator",
+            "denominator",
+            "onset",
+            "sex",
+            "references",
+            "negated",
+            "evidence",
+            "asserted_for",
+            "source",
+        },
     ),
     "synonyms": ({"term", "text"}, {"scope", "tags", "source"}),
     "mappings": ({"term", "other"}, {"predicate", "source"}),
@@ -56,7 +63,9 @@ def read_table(document: Document, kinds: dict[str, TermKind]) -> None:
                 continue
             line = reader.line_num - sum(cell.count("\n") for cell in cells)
             if len(cells) > len(columns):
-                raise document.error(f"{len(cells)} cells in a table of {len(columns)} columns; quote cells with commas", line)
+                raise document.error(
+                    f"{len(cells)} cells in a table of {len(columns)} columns; quote cells with commas", line
+                )
             row = dict(zip(columns, (cell.strip() for cell in cells), strict=False))
             if missing := sorted(name for name in _COLUMNS[table][0] if not row.get(name)):
                 fix = "fill them in or delete the row"
@@ -72,19 +81,28 @@ def _which(document: Document, columns: list[str]) -> str:
         if needed <= set(columns):
             if unknown := sorted(set(columns) - needed - allowed):
                 known = ", ".join(sorted(needed | allowed))
-                raise document.error(f"unknown columns {', '.join(map(repr, unknown))}; {table} may have {known}", 1)
+                raise document.error(
+                    f"unknown columns {', '.join(map(repr, unknown))}; {table} may have {known}", 1
+                )
             if len(set(columns)) < len(columns):
                 raise document.error("a column name occurs twice", 1)
             return table
-    raise document.error("the first line must name the columns: curie and name, or subject, predicate and object, "
-                         "or term and text, or term and other", 1)  # fmt: skip
+    raise document.error(
+        "the first line must name the columns: curie and name; subject, predicate and object; "
+        "term and text; or term and other",
+        1,
+    )
 
 
-def _add(document: Document, table: str, row: Mapping[str, str], line: int, kinds: dict[str, TermKind]) -> None:
+def _add(
+    document: Document, table: str, row: Mapping[str, str], line: int, kinds: dict[str, TermKind]
+) -> None:
     ontology, source = document.ontology, row.get("source") or document.source.id
 
     def bad(what: str, allowed: tuple[str, ...]) -> None:
-        document.problem("error", f"bad-{what}", f"unknown {what}", f"use one of {', '.join(allowed)}", line=line)
+        document.problem(
+            "error", f"bad-{what}", f"unknown {what}", f"use one of {', '.join(allowed)}", line=line
+        )
 
     if table == "edges":
         key = (row["subject"], row["predicate"], row["object"])
@@ -100,12 +118,16 @@ def _add(document: Document, table: str, row: Mapping[str, str], line: int, kind
         if scope not in SCOPES:
             return bad("scope", SCOPES)
         tags = tuple(_items(row, "tags"))
-        ontology.synonyms.append(Synonym(term=row["term"], text=row["text"], scope=scope, tags=tags, source=source))
+        ontology.synonyms.append(
+            Synonym(term=row["term"], text=row["text"], scope=scope, tags=tags, source=source)
+        )
     elif table == "mappings":
         predicate: Any = row.get("predicate") or "exact"
         if predicate not in ("exact", "close", "alternative"):
             return bad("predicate", ("exact", "close", "alternative"))
-        ontology.mappings.append(TermMapping(term=row["term"], other=row["other"], predicate=predicate, source=source))
+        ontology.mappings.append(
+            TermMapping(term=row["term"], other=row["other"], predicate=predicate, source=source)
+        )
     else:
         _add_term(document, row, line, kinds, source, bad)
     return None
@@ -122,7 +144,7 @@ def _add_term(
     if obsolete not in ("", "true", "false", "1", "0"):
         return bad("obsolete", ("true", "false"))  # type: ignore[no-any-return]
     if kind:
-        kinds[curie] = kind  # type: ignore[assignment]
+        kinds[curie] = kind
     term = Term(curie=curie, name=row["name"], obsolete=obsolete in ("true", "1"), source=source)
     ontology.terms.append(replace(term, replaced_by=row.get("replaced_by", "")))
     for text in _items(row, "synonyms"):
@@ -138,4 +160,3 @@ def _add_term(
 
 def _items(row: Mapping[str, str], column: str) -> list[str]:
     return [item for part in row.get(column, "").split("|") if (item := part.strip())]
-

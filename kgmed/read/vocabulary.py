@@ -39,7 +39,38 @@ _OWN_SOURCES = "https://kgmed.org/source/"
 
 # Ontologies of the OBO library: their addresses are obo/PREFIX_local.
 _OBO_PREFIXES = frozenset(
-    ["BFO", "CHEBI", "CL", "CLO", "DOID", "ECO", "ENVO", "FMA", "GENO", "GO", "HP", "IAO", "IDO", "MAXO", "MONDO", "MP", "NCBITaxon", "NCIT", "OBI", "OGMS", "OMIT", "OMO", "PATO", "PR", "RO", "SO", "SYMP", "UBERON", "UO", "VO"]
+    [
+        "BFO",
+        "CHEBI",
+        "CL",
+        "CLO",
+        "DOID",
+        "ECO",
+        "ENVO",
+        "FMA",
+        "GENO",
+        "GO",
+        "HP",
+        "IAO",
+        "IDO",
+        "MAXO",
+        "MONDO",
+        "MP",
+        "NCBITaxon",
+        "NCIT",
+        "OBI",
+        "OGMS",
+        "OMIT",
+        "OMO",
+        "PATO",
+        "PR",
+        "RO",
+        "SO",
+        "SYMP",
+        "UBERON",
+        "UO",
+        "VO",
+    ]
 )
 # Other vocabularies, by the address their publishers use.
 _OTHER_PREFIXES = {
@@ -62,7 +93,38 @@ _OTHER_PREFIXES = {
 }
 
 RESERVED = frozenset(
-    ["association", "asserted_for", "denominator", "evidence", "finding", "frequency", "frequency_class", "id", "kind", "licence", "mapping", "mapped", "negated", "numerator", "object", "onset", "predicate", "reference", "release", "replaced_by", "rules", "scope", "sex", "sha256", "source", "synonym", "tag", "text", "title", "url"]
+    [
+        "association",
+        "asserted_for",
+        "denominator",
+        "evidence",
+        "finding",
+        "frequency",
+        "frequency_class",
+        "id",
+        "kind",
+        "licence",
+        "mapping",
+        "mapped",
+        "negated",
+        "numerator",
+        "object",
+        "onset",
+        "predicate",
+        "reference",
+        "release",
+        "replaced_by",
+        "rules",
+        "scope",
+        "sex",
+        "sha256",
+        "source",
+        "synonym",
+        "tag",
+        "text",
+        "title",
+        "url",
+    ]
 )
 """Words of the namespace that describe a node, and so are never the predicate of an edge."""
 
@@ -102,9 +164,18 @@ def iri_of(curie: str) -> str:
     if local.startswith("//") and _IRI.match(curie):
         return curie
     namespace = PREFIXES.get(prefix) if colon else None
-    if namespace is not None and local and _IRI.match(namespace + local) and curie_of(namespace + local) == curie:
+    if (
+        namespace is not None
+        and local
+        and _IRI.match(namespace + local)
+        and curie_of(namespace + local) == curie
+    ):
         return namespace + local
-    return f"{_OWN_IDS}{quote(prefix, safe='')}/{quote(local, safe='')}" if colon else _OWN_IDS + quote(curie, safe="")
+    return (
+        f"{_OWN_IDS}{quote(prefix, safe='')}/{quote(local, safe='')}"
+        if colon
+        else _OWN_IDS + quote(curie, safe="")
+    )
 
 
 def curie_of(iri: str, prefixes: Mapping[str, str] | None = None) -> str:
@@ -127,7 +198,14 @@ def curie_of(iri: str, prefixes: Mapping[str, str] | None = None) -> str:
     best = ("", "")
     for prefix, namespace in (prefixes or {}).items():
         local = iri.removeprefix(namespace)
-        if prefix and namespace and local and local != iri and not set("/#") & set(local) and len(namespace) > len(best[1]):
+        if (
+            prefix
+            and namespace
+            and local
+            and local != iri
+            and not set("/#") & set(local)
+            and len(namespace) > len(best[1])
+        ):
             best = (prefix, namespace)
     return f"{best[0]}:{iri.removeprefix(best[1])}" if best[0] else iri
 
