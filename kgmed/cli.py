@@ -12,6 +12,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -490,6 +491,47 @@ def graph_path(
     if path is None:
         raise InputError(f"no walk joins {a} and {b}")
     typer.echo(view.path_words(_naming(graph), path) or f"{a} is {b}")
+
+
+class _QueryFormat(StrEnum):
+    table = "table"
+    json = "json"
+    csv = "csv"
+
+
+@graph_app.command("query")
+def graph_query(
+    sparql: Annotated[str, typer.Argument(metavar="SPARQL|@FILE", help="SELECT or ASK; @FILE reads it.")],
+    format: Annotated[_QueryFormat, typer.Option("--format", "-f", help="How rows are written.")] = (
+        _QueryFormat.table
+    ),
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many rows.")] = 10_000,
+    engine: EngineOption = None,
+) -> None:
+    """Ask the graph in SPARQL. The first query writes the graph's RDF store to the user's cache folder."""
+    import csv
+
+    from kgmed.sparql import query
+
+    if sparql.startswith("@"):
+        file = _existing(sparql[1:])
+        try:
+            sparql = file.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            raise ParseError("not UTF-8 text", path=str(file)) from None
+    rows = query(_engine(engine).graph, sparql, limit=limit)
+    if len(rows) == limit:
+        _say(f"kgmed: stopped at {limit:,} rows; raise --limit to see more")
+    if format is _QueryFormat.json:
+        _json(rows)
+        return
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    if format is _QueryFormat.csv:
+        writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    elif rows:
+        _table(columns, ([str(row.get(name, "")) for name in columns] for row in rows))
 
 
 @graph_app.command("validate")

@@ -293,6 +293,34 @@ def test_graph_path(settings: str) -> None:
     assert (code, out) == (0, "Ectopia lentis <-[has_phenotype 7/9, own 1]- Marfan syndrome\n")
 
 
+def test_graph_query(settings: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    sparql = 'SELECT ?term WHERE { ?term rdfs:label "Marfan syndrome" }'
+    (tmp_path / "q.rq").write_text(sparql)
+    query = ("graph", "query", "--engine", settings)
+    assert run(*query, sparql, "--format", "json") == (0, '[\n  {\n    "term": "MONDO:0007947"\n  }\n]\n', "")
+    assert run(*query, f"@{tmp_path / 'q.rq'}") == (0, "term\nMONDO:0007947\n", "")
+    assert run(*query, f"@{tmp_path / 'q.rq'}", "--format", "csv")[1] == "term\nMONDO:0007947\n"
+    code, out, err = run(*query, "SELECT ?s { ?s ?p ?o }", "--limit", "3")
+    assert (code, len(out.splitlines())) == (0, 4)
+    assert "stopped at 3 rows" in err
+    assert run(*query, "SELECT * { SERVICE <http://x> { ?s ?p ?o } }")[0] == 1
+    code, _, err = run(*query, "SELECT nonsense")
+    assert (code, len(err.splitlines())) == (1, 1)
+    assert run(*query, "@none.rq")[0] == 1
+
+
+def test_graph_validate_tells_good_files_from_bad_ones(tmp_path: Path) -> None:
+    good, bad = tmp_path / "good.csv", tmp_path / "bad.ttl"
+    good.write_text("curie,name,kind\nMY:1,Blue hands,finding\n")
+    bad.write_text("this is no Turtle")
+    code, out, _ = run("graph", "validate", good)
+    assert (code, "good.csv: 0 errors" in out) == (0, True)
+    code, out, _ = run("graph", "validate", good, bad)
+    assert (code, "bad.ttl: 1 errors" in out) == (1, True)
+    assert run("graph", "validate", tmp_path / "none.obo")[0] == 1
+
+
 def test_builds_a_graph_from_its_sources_and_uses_it(tmp_path: Path) -> None:
     nodes = [
         {"id": f"http://purl.obolibrary.org/obo/{curie.replace(':', '_')}", "lbl": name, "type": "CLASS"}
