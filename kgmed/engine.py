@@ -493,12 +493,17 @@ def _log10_odds_among(weights: np.ndarray[Any, Any], columns: Iterable[int]) -> 
     a difference of two near-equal sums would lose all digits.
     """
     highest = weights.max()
-    linear = np.exp((weights - highest) * math.log(10.0))
-    total = float(linear.sum())
+    # Whatever lies 18 powers of ten below the first is lost in its last digit.
+    near = np.exp((weights[weights > highest - 18.0] - highest) * math.log(10.0))
+    total = float(near.sum())
     odds = []
     for column in columns:
-        own = float(linear[column])
-        others = total - own if own < 0.5 * total else float(np.delete(linear, column).sum())
+        own = 10.0 ** (float(weights[column]) - float(highest))
+        others = total - own
+        if own >= 0.5 * total:
+            # The first: what is left is added up without it, since total - own has lost its digits.
+            rest = np.delete(weights, column)
+            others = float(np.exp((rest[rest > highest - 300.0] - highest) * math.log(10.0)).sum())
         # A disease alone in its graph has no other: the floor keeps its odds finite.
         odds.append(math.log10(max(own, 1e-300)) - math.log10(max(others, 1e-300)))
     return odds
