@@ -239,8 +239,8 @@ class KnowledgeGraph:
     def compile(cls, ontology: Ontology) -> KnowledgeGraph:
         """Compile a bundle of facts.
 
-        A term given twice keeps its first definition. Edges may name CURIEs that
-        no term defines; those become nodes of kind `other` without a name.
+        A term given twice keeps its first definition. Edges, synonyms and mappings may
+        name CURIEs that no term defines; those become nodes of kind `other` without a name.
 
         Raises:
             InputError: If `is_a` runs in a circle; the message names the circle.
@@ -248,10 +248,9 @@ class KnowledgeGraph:
         terms: dict[str, Term] = {}
         for term in ontology.terms:
             terms.setdefault(term.curie, term)
-        for edge in ontology.edges:
-            for curie in (edge.subject, edge.object):
-                if curie not in terms:
-                    terms[curie] = Term(curie=curie, name="", kind="other", source=edge.source)
+        for curie, source in _mentioned(ontology.edges, ontology.synonyms, ontology.mappings):
+            if curie not in terms:
+                terms[curie] = Term(curie=curie, name="", kind="other", source=source)
         ids = {curie: i for i, curie in enumerate(terms)}
         graph = cls(
             terms=terms.values(),
@@ -268,7 +267,9 @@ class KnowledgeGraph:
         """A new graph that holds `ontology` on top of this one.
 
         Terms of the same CURIE are overridden, edges of the same subject,
-        predicate and object replaced; everything else is added.
+        predicate and object replaced; everything else is added. Where `ontology`
+        names an identifier that it does not define, the graph's own term is meant:
+        the MONDO disease of an OMIM number, the successor of an obsolete term.
 
         Raises:
             InputError: If the result has an `is_a` circle.
@@ -281,17 +282,21 @@ class KnowledgeGraph:
             else:
                 ids[term.curie] = len(terms)
                 terms.append(term)
-        # A mapped identifier (OMIM for a MONDO disease) means the graph's own term.
-        edges = []
-        for edge in ontology.edges:
-            subject, object_ = (
-                c if c in ids else (self.resolve(c) or c) for c in (edge.subject, edge.object)
-            )
-            edges.append(replace(edge, subject=subject, object=object_))
-            for curie in (subject, object_):
-                if curie not in ids:
-                    ids[curie] = len(terms)
-                    terms.append(Term(curie=curie, name="", kind="other", source=edge.source))
+        defined = {term.curie for term in ontology.terms}
+        meant: dict[str, str] = {}
+
+        def mean(curie: str) -> str:
+            if curie not in meant:
+                meant[curie] = curie if curie in defined else (self.resolve(curie) or curie)
+            return meant[curie]
+
+        edges = [replace(e, subject=mean(e.subject), object=mean(e.object)) for e in ontology.edges]
+        synonyms = [replace(s, term=mean(s.term)) for s in ontology.synonyms]
+        mappings = [replace(m, term=mean(m.term)) for m in ontology.mappings]
+        for curie, source in _mentioned(edges, synonyms, mappings):
+            if curie not in ids:
+                ids[curie] = len(terms)
+                terms.append(Term(curie=curie, name="", kind="other", source=source))
         overlay = EdgeColumns.of(edges, ids)
         base = self.edge_columns
         replaced = {(e.subject, e.predicate, e.object) for e in edges}
@@ -302,8 +307,8 @@ class KnowledgeGraph:
         graph = KnowledgeGraph(
             terms=terms,
             edges=merged,
-            synonyms=(*self._all_synonyms, *ontology.synonyms),
-            mappings=(*self._all_mappings, *ontology.mappings),
+            synonyms=(*self._all_synonyms, *synonyms),
+            mappings=(*self._all_mappings, *mappings),
             sources=(*self.sources.values(), *ontology.sources),
             rules=(*self.rules, *ontology.rules),
         )
@@ -315,7 +320,8 @@ class KnowledgeGraph:
 
         parents: dict[int, list[int]] = {}
         columns = self.edge_columns
-        for row in np.flatnonzero(columns.predicate.codes == columns.predicate.code(IS_A)):
+        is_a = (columns.predicate.codes == columns.predicate.code(IS_A)) & ~columns.negated
+        for row in np.flatnonzero(is_a):
             parents.setdefault(int(columns.subject[row]), []).append(int(columns.object[row]))
         try:
             graphlib.TopologicalSorter(parents).prepare()
@@ -468,6 +474,10 @@ class KnowledgeGraph:
             known = tuple(sorted({str(other[i]) for i in rows[low:high].tolist()}))
             self._mappings_of[curie] = known
         return known
+
+    def all_mappings(self) -> tuple[TermMapping, ...]:
+        """Every mapping, with its predicate and source."""
+        return self._all_mappings
 
     def mapped(self, other: str) -> tuple[str, ...]:
         """Terms of this graph that an outside identifier means."""
@@ -819,6 +829,19 @@ class KnowledgeGraph:
                 out[name] = np.from_dlpack(column)
         out["negated"] = out["negated"].astype(np.bool_)
         return EdgeColumns(**out)
+
+
+def _mentioned(
+    edges: Iterable[Edge], synonyms: Iterable[Synonym], mappings: Iterable[TermMapping]
+) -> Iterator[tuple[str, str]]:
+    """(CURIE, source) of everything that facts are about, whether or not a term defines it."""
+    for edge in edges:
+        yield edge.subject, edge.source
+        yield edge.object, edge.source
+    for synonym in synonyms:
+        yield synonym.term, synonym.source
+    for mapping in mappings:
+        yield mapping.term, mapping.source
 
 
 def _read_checked(path: FilePath, sha256: str | None) -> bytes:
