@@ -48,7 +48,10 @@ _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     "=": operator.eq,
 }
 _NUMBER = r"[-+]?\d+(?:\.\d+)?"
-_TERM = re.compile(r"^((?:HP|MONDO|ASK):[A-Za-z0-9_-]+)(?:\s+(.*))?$")
+# A CURIE of any vocabulary, so that rules can speak of the user's own findings.
+_TERM = re.compile(
+    r"^((?!(?:LOINC|medication|history|family):)[A-Za-z][A-Za-z0-9]*:[A-Za-z0-9_-]+)(?:\s+(.*))?$"
+)
 _COMPARE = re.compile(rf"^(.+?)\s*(<=|>=|<|>|=)\s*({_NUMBER})\s*(\S.*)?$")
 _BETWEEN = re.compile(rf"^(.+?)\s+({_NUMBER})\s+to\s+({_NUMBER})\s*(\S.*)?$")
 _SEX = re.compile(r"^sex is (\w+)$")
@@ -84,7 +87,7 @@ def parse_term(text: str) -> tuple[str, str]:
     """(CURIE, label) of `"HP:0001945 Fever"`.
 
     Raises:
-        ConfigError: If it does not start with an HP, MONDO or ASK identifier.
+        ConfigError: If it does not start with an identifier such as HP:0001945.
     """
     found = _TERM.match(text.strip())
     if not found:
