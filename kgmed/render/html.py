@@ -67,9 +67,10 @@ svg .node.for rect{stroke:var(--for)}svg .node.against rect{stroke:var(--against
 stroke:var(--term)}
 svg .node.unexplained rect{stroke-dasharray:4 3}svg .node.disease rect{stroke:var(--ink);stroke-width:2.2}
 svg .name{font-size:12.5px;font-weight:600}svg .curie{font-size:10.5px;fill:var(--soft)}
-@media print{body{font-size:11px}main{max-width:none;padding:0}details.diagnosis{break-inside:auto;
+@media print{html,body{font-size:11px}main{max-width:none;padding:0}details.diagnosis{break-inside:auto;
 background:none}
-svg,tr{break-inside:avoid}h2,h3,summary{break-after:avoid}}
+svg,tr{break-inside:avoid}h2,h3,summary{break-after:avoid}
+svg{max-height:125mm}table{font-size:9px}th,td{padding:3px 5px}}
 """.strip()
 
 # No script, no frame, no form, nothing fetched: only the style above and the style attributes.
