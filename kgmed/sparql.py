@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import io
 import itertools
+import json
 import os
 import re
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,7 +42,8 @@ _NOT_KEYWORDS = re.compile(
     r'|"(?:[^"\\\n]|\\.)*"'
     r"|'(?:[^'\\\n]|\\.)*'"
     r'|<[^<>\s"{}|^`\\]*>'  # IRIs
-    r"|#[^\n]*|[?$]\w+|[\w-]*:[\w-]+"  # comments, variables, prefixed names
+    r"|\\."  # an escaped character of a prefixed name: HP:a\#b holds no comment
+    r"|#[^\n\r]*|[?$]\w+|[\w-]*:[\w-]+"  # comments, variables, prefixed names
 )
 
 
@@ -118,7 +122,7 @@ def write_store(graph: KnowledgeGraph, folder: str | os.PathLike[str]) -> None:
     temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
     try:
         store = pyoxigraph.Store(str(temporary))
-        store.bulk_load(_reader(graph), format=pyoxigraph.RdfFormat.N_TRIPLES)
+        store.bulk_load(_reader(graph), format=pyoxigraph.RdfFormat.N_TRIPLES, lenient=True)
         store.flush()
         del store  # releases the folder
         (temporary / _DONE).write_text(f"{_STORE_VERSION}\n")
@@ -174,7 +178,11 @@ def cached_store(graph: KnowledgeGraph) -> Path:
 
 
 def query(
-    source: KnowledgeGraph | str | os.PathLike[str], sparql: str, *, limit: int = DEFAULT_LIMIT
+    source: KnowledgeGraph | str | os.PathLike[str],
+    sparql: str,
+    *,
+    limit: int = DEFAULT_LIMIT,
+    timeout: float | None = None,
 ) -> list[dict[str, Any]]:
     """Rows of a SPARQL SELECT (or one row of an ASK).
 
@@ -185,19 +193,25 @@ def query(
             kept as a store under the user's cache folder; another is held in memory.
         sparql: The query. Updates, CONSTRUCT, SERVICE and FROM are refused.
         limit: Most rows returned.
+        timeout: Seconds after which to give up, or None. A running query cannot be
+            stopped inside a process, so a limited one gets a process of its own
+            (a quarter of a second more).
 
     Returns:
         One dict per row, variable name to value: CURIEs for known IRIs, Python
         numbers and booleans for typed literals, else str; unbound variables are left out.
 
     Raises:
-        InputError: If the query is refused, is no SPARQL, or `limit` is not positive.
+        InputError: If the query is refused, is no SPARQL, runs out of time, or
+            `limit` is not positive.
     """
     import pyoxigraph
 
     if limit < 1:
         raise InputError("limit must be at least 1")
     _refuse(sparql)
+    if timeout is not None:
+        return _query_apart(source, sparql, limit, timeout)
     if isinstance(source, KnowledgeGraph):
         if source.checksum:
             store = _open(cached_store(source))
@@ -226,11 +240,57 @@ def query(
     return rows
 
 
+def _query_apart(
+    source: KnowledgeGraph | str | os.PathLike[str], sparql: str, limit: int, timeout: float
+) -> list[dict[str, Any]]:
+    with tempfile.TemporaryDirectory(prefix="kgmed-") as temporary:
+        if not isinstance(source, KnowledgeGraph):
+            folder = Path(source)
+        elif source.checksum:
+            folder = cached_store(source)
+        else:
+            folder = Path(temporary) / "store"
+            write_store(source, folder)
+        request = json.dumps([str(folder.resolve()), sparql, limit])
+        try:
+            done = subprocess.run(
+                [sys.executable, "-c", "import kgmed.sparql; kgmed.sparql._answer_apart()"],
+                input=request,
+                capture_output=True,
+                text=True,
+                encoding="utf-8",
+                timeout=timeout,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONIOENCODING": "utf-8"},
+            )
+        except subprocess.TimeoutExpired:
+            raise InputError(f"the query took longer than {timeout:g} s; narrow it") from None
+    if done.returncode:
+        raise InputError(f"the query failed (its process ended with {done.returncode})")
+    answer = json.loads(done.stdout)
+    if isinstance(answer, str):
+        raise InputError(answer)
+    rows: list[dict[str, Any]] = answer
+    return rows
+
+
+def _answer_apart() -> None:
+    """Answer one request of `_query_apart`: rows, or the message of an error, as JSON."""
+    folder, sparql, limit = json.load(sys.stdin)
+    answer: list[dict[str, Any]] | str
+    try:
+        answer = query(folder, sparql, limit=limit)
+    except InputError as error:
+        answer = str(error)
+    json.dump(answer, sys.stdout)
+
+
 def _refuse(sparql: str) -> None:
     """Refuse what reads or writes anything beside the store.
 
     Words are looked for outside of strings, IRIs and comments.
     """
+    if re.search(r"\\[uU]", sparql):  # SPARQL reads SERV\u0049CE as SERVICE
+        raise InputError("escapes such as \\u00E9 are refused in queries; write the character itself")
     bare = _NOT_KEYWORDS.sub(" ", sparql)
     for word in (
         "SERVICE",
@@ -278,15 +338,21 @@ def _remote_triples(remote: rdflib.Graph, url: str, page: int) -> Iterator[tuple
 
     for (predicate,) in ask("SELECT DISTINCT ?p WHERE { ?s ?p ?o } ORDER BY ?p"):
         offset = 0
-        while True:
-            # An order is needed, else a page may repeat or miss rows of another.
-            rows = ask(
-                f"SELECT ?s ?o WHERE {{ ?s {predicate.n3()} ?o }} ORDER BY ?s ?o LIMIT {page} OFFSET {offset}"
-            )
+        # Until a page is empty: a server may return fewer rows than it was asked for.
+        # An order is needed, else a page may repeat or miss rows of another.
+        while rows := ask(
+            f"SELECT ?s ?o WHERE {{ ?s {predicate.n3()} ?o . FILTER(!isBlank(?s) && !isBlank(?o)) }} "
+            f"ORDER BY ?s ?o LIMIT {page} OFFSET {offset}"
+        ):
             yield from ((subject, predicate, object_) for subject, object_ in rows)
             offset += len(rows)
-            if len(rows) < page:
-                break
+    # Blank nodes keep their labels within one answer only, so what hangs on them comes in one.
+    hanging = ask(
+        "SELECT ?s ?p ?b ?q ?o WHERE { ?s ?p ?b . FILTER(isBlank(?b) && !isBlank(?s)) "
+        "?b ?q ?o . FILTER(!isBlank(?o)) }"
+    )
+    yield from {(s, p, b) for s, p, b, _, _ in hanging}
+    yield from {(b, q, o) for _, _, b, q, o in hanging}
 
 
 def graph_from_endpoint(url: str, *, page: int = _PAGE, most: int = 50_000_000) -> KnowledgeGraph:
