@@ -46,6 +46,9 @@ _ASK_OVER = 30
 _QUESTIONS = 5
 # A batch starts further processes only when it is longer than this: they take seconds to start.
 _SERIAL = 64
+# No differential is surer than one in a million: the graph does not know every disease.
+_SUREST = 6.0
+_HIGHEST = 1.0 - 10.0**-_SUREST
 _CHUNK = 16
 
 
@@ -97,6 +100,7 @@ class Engine:
         self.config = config or EngineConfig()
         self.rules = rules if rules is not None else RuleSet.default().with_rules(list(graph.rules))
         self._overlays = overlays
+        self._told: deque[tuple[Mapping[str, Sequence[Evidence]], Any, Any]] = deque(maxlen=8)
 
     @cached_property
     def index(self) -> LikelihoodIndex:
@@ -190,17 +194,31 @@ class Engine:
         """log10 of the unnormalised posttest weight of every disease of `index`, shape (n_diseases,)."""
         lr = self.index.log10_lr(case)
         if rule_evidence:
-            columns = self._columns
-            told = [
-                (columns[disease], math.fsum([e.log10_lr for e in evidence if e.calibrated]))
-                for disease, evidence in rule_evidence.items()
-                if disease in columns
-            ]
-            lr[[column for column, _ in told]] += [ratio for _, ratio in told]
+            columns, ratios = self._rule_ratios(rule_evidence)
+            lr[columns] += ratios
         weights: np.ndarray[Any, np.dtype[np.float64]] = (
             self.index.log10_pretest + lr * self.index.temperature(case)
         )
         return weights
+
+    def _rule_ratios(self, evidence: Mapping[str, Sequence[Evidence]]) -> tuple[Any, Any]:
+        """Columns, and what the calibrated rules add to each.
+
+        The rules hand out the same mapping of hundreds of exclusions for every
+        patient of a sex, so the last few are remembered, by identity.
+        """
+        for known, columns, ratios in self._told:
+            if known is evidence:
+                return columns, ratios
+        told = [
+            (self._columns[disease], math.fsum(e.log10_lr for e in lines if e.calibrated))
+            for disease, lines in evidence.items()
+            if disease in self._columns
+        ]
+        columns = np.asarray([column for column, _ in told], dtype=np.intp)
+        ratios = np.asarray([ratio for _, ratio in told], dtype=np.float64)
+        self._told.append((evidence, columns, ratios))
+        return columns, ratios
 
     @cached_property
     def _columns(self) -> dict[str, int]:
@@ -228,15 +246,16 @@ class Engine:
         threshold = np.partition(weights, len(weights) - k)[len(weights) - k]
         candidates = np.flatnonzero(weights >= threshold - _TIE)
         # Ties keep the order of the CURIEs, so the answer never depends on chance.
-        order = candidates[np.argsort(-np.round(weights[candidates] / _TIE), kind="stable")][:k]
+        order = candidates[np.argsort(-np.round(weights[candidates] / _TIE), kind="stable")][:k].tolist()
+        ordered = weights[order].tolist()
         ranks: list[int] = []
-        for position, column in enumerate(order):
-            tied = position > 0 and weights[order[position - 1]] - weights[column] <= _TIE
+        for position, weight in enumerate(ordered):
+            tied = position > 0 and ordered[position - 1] - weight <= _TIE
             ranks.append(ranks[-1] if tied else position + 1)
         odds = _log10_odds_among(weights, order)
         chosen = {self._diseases[c] for c in order}
         return _Scored(
-            columns=tuple(int(c) for c in order),
+            columns=tuple(order),
             ranks=tuple(ranks),
             log10_odds=tuple(odds),
             rule_evidence={d: tuple(told.evidence[d]) for d in chosen if d in told.evidence},
@@ -248,7 +267,7 @@ class Engine:
 
         def diagnosis(column: int, rank: int, odds: float) -> Diagnosis:
             disease = self._diseases[column]
-            pretest = 10.0 ** float(self.index.log10_pretest[column])
+            pretest = min(_HIGHEST, 10.0 ** float(self.index.log10_pretest[column]))
             return Diagnosis(
                 disease=disease,
                 name=self.graph.name(disease),
@@ -487,25 +506,26 @@ def _entropy(p: np.ndarray[Any, Any]) -> Any:
 
 
 def _log10_odds_among(weights: np.ndarray[Any, Any], columns: Iterable[int]) -> list[float]:
-    """log10 odds of some diseases against all others, from log10 weights.
-
-    The others are added up one by one where they are little beside the disease:
-    a difference of two near-equal sums would lose all digits.
-    """
-    highest = weights.max()
-    # Whatever lies 18 powers of ten below the first is lost in its last digit.
-    near = np.exp((weights[weights > highest - 18.0] - highest) * math.log(10.0))
-    total = float(near.sum())
+    """log10 odds of some diseases against all others, from log10 weights, shape (n_diseases,)."""
+    highest = float(weights.max())
+    # Single precision is a tenth of the time, and a ten-millionth of an odds is nothing.
+    linear = np.exp(((weights - highest) * math.log(10.0)).astype(np.float32))
+    total = float(linear.sum(dtype=np.float64))
     odds = []
     for column in columns:
-        own = 10.0 ** (float(weights[column]) - float(highest))
-        others = total - own
-        if own >= 0.5 * total:
-            # The first: what is left is added up without it, since total - own has lost its digits.
-            rest = np.delete(weights, column)
-            others = float(np.exp((rest[rest > highest - 300.0] - highest) * math.log(10.0)).sum())
-        # A disease alone in its graph has no other: the floor keeps its odds finite.
-        odds.append(math.log10(max(own, 1e-300)) - math.log10(max(others, 1e-300)))
+        own = float(weights[column]) - highest
+        others = total - 10.0**own
+        if others < 0.5 * total:
+            # total - own has lost its digits: the others are added up without it.
+            kept, linear[column] = linear[column], 0.0
+            others = float(linear.sum(dtype=np.float64))
+            linear[column] = kept
+        if others > 0.0:
+            odds.append(min(_SUREST, own - math.log10(others)))
+        elif len(weights) > 1:  # below single precision: the strongest rival stands for all
+            odds.append(min(_SUREST, float(weights[column]) - float(np.delete(weights, column).max())))
+        else:  # the only disease of its graph has no other to be held against
+            odds.append(_SUREST)
     return odds
 
 
