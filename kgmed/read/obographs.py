@@ -63,6 +63,8 @@ def read_obographs(path: str | Path, *, source: Source, kind: TermKind = "findin
         edges = [edge for graph in document["graphs"] for edge in graph.get("edges", ())]
     except RecursionError:
         raise ParseError("nested too deeply", path=str(file)) from None
+    except json.JSONDecodeError as error:
+        raise ParseError(f"not JSON: {error.msg}", path=str(file), line=error.lineno) from None
     except (ValueError, KeyError, TypeError, AttributeError, EOFError, OSError) as error:
         raise ParseError(f"not OBO Graphs JSON ({type(error).__name__})", path=str(file)) from None
 

@@ -169,16 +169,25 @@ class _Reader:
         self.rows = rows
         self.kinds: dict[str, TermKind] = {}
         self.tags: dict[tuple[str, str], list[str]] = {}
-        self._detailed: list[Edge] = []  # edges stated as nodes, beside which plain triples may stand
+        # Facts stated as nodes, beside which plain triples may say the same.
+        self._detailed: list[Edge] = []
+        self._named: list[Synonym] = []
+        self._mapped: list[Mapping] = []
+        hung = {KGMED + name for name in ("association", "synonym", "mapping")}
+        self._nodes = {_key(o) for pairs in rows.values() for p, o in pairs if p in hung}
 
     def read(self) -> None:
         self._header()
         self._synonym_types()
         for subject, rows in self.rows.items():
-            if not subject.startswith("_:"):
+            if not subject.startswith("_:") and not self._is_detail(subject, rows):
                 self._subject(subject, rows)
         self._drop_doubles()
         fill_kinds(self.ontology, self.kinds)
+
+    def _is_detail(self, subject: str, rows: Rows) -> bool:
+        """Whether a node says more about a fact, a name or a mapping, and is no term itself."""
+        return subject in self._nodes or any(p == KGMED + "finding" for p, _ in rows)
 
     # ------------------------------------------------------------ the whole file
 
@@ -270,11 +279,16 @@ class _Reader:
 
     def _drop_doubles(self) -> None:
         """A plain triple beside a node that says the same with more detail is one fact, not two."""
-        detailed = {(e.subject, e.predicate, e.object) for e in self._detailed}
-        self.ontology.edges = [
-            *(e for e in self.ontology.edges if (e.subject, e.predicate, e.object) not in detailed),
-            *self._detailed,
-        ]
+        ontology = self.ontology
+        edges = {(e.subject, e.predicate, e.object) for e in self._detailed}
+        names = {(s.term, s.text, s.scope) for s in self._named}
+        mappings = {(m.term, m.other, m.predicate) for m in self._mapped}
+        ontology.edges = [e for e in ontology.edges if (e.subject, e.predicate, e.object) not in edges]
+        ontology.edges += self._detailed
+        ontology.synonyms = [s for s in ontology.synonyms if (s.term, s.text, s.scope) not in names]
+        ontology.synonyms += self._named
+        ontology.mappings = [m for m in ontology.mappings if (m.term, m.other, m.predicate) not in mappings]
+        ontology.mappings += self._mapped
 
     # ------------------------------------------------------------ one subject
 
@@ -295,11 +309,27 @@ class _Reader:
                     "kind",
                     "use kgmed:Disease, kgmed:Finding, kgmed:Drug or another kind of the guide",
                 )
+        for predicate, value in rows:
+            if predicate == KGMED + "kind":
+                self._kind(curie, self._literal(value))
         named = self._labels(curie, types, rows, source)
         for predicate, value in rows:
             self._fact(curie, predicate, value, source)
         if named is not None:
             self.ontology.terms.append(named)
+
+    def _kind(self, curie: str, text: str) -> None:
+        kind = _KINDS.get(KGMED + text.removeprefix("kgmed:").capitalize())
+        if kind is None:
+            self.document.problem(
+                "error",
+                "unknown-kind",
+                f"{curie}: its kgmed:kind is none that kgmed knows",
+                f"write one of {', '.join(_KINDS.values())}",
+                curie,
+            )
+        else:
+            self.kinds[curie] = kind
 
     def _source_id(self, node: Any) -> str:
         if _is_literal(node):
@@ -435,7 +465,7 @@ class _Reader:
             self.document.problem(
                 "error",
                 "finding-missing" if not objects else "incomplete-fact",
-                f"{curie}: a {predicate or 'kgmed:association'} node names {len(objects)} findings, it needs one",
+                f"{curie}: a {predicate or 'kgmed:association'} node names {len(objects)} findings, not one",
                 "write kgmed:hasPhenotype [ kgmed:finding obo:HP_0001945 ; kgmed:frequency 0.8 ]",
                 curie,
             )
@@ -456,12 +486,10 @@ class _Reader:
         own = values.get("source", [source])[0]
         if name == "synonym" and "text" in values and scope in SCOPES:
             tags = tuple(values.get("tag", ()))
-            self.ontology.synonyms.append(
+            self._named.append(
                 Synonym(term=curie, text=values["text"][0], scope=scope, tags=tags, source=own)
             )
         elif name == "mapping" and "mapped" in values and scope in ("exact", "close", "alternative"):
-            self.ontology.mappings.append(
-                Mapping(term=curie, other=values["mapped"][0], predicate=scope, source=own)
-            )
+            self._mapped.append(Mapping(term=curie, other=values["mapped"][0], predicate=scope, source=own))
         else:
             self._unknown(curie, KGMED + name, "property", "see docs/ontologies.md for such nodes")

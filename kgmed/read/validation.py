@@ -106,9 +106,12 @@ def _cross_checks(ontology: Ontology, graph: KnowledgeGraph | None, where: Where
         if term.curie in terms:
             other = terms[term.curie].name
             yield issue(
-                "error", "duplicate-id", f"{term.curie} is defined twice ({other!r} and {term.name!r})",
-                "give one of them another identifier, or merge them", term.curie,
-            )  # fmt: skip
+                "error",
+                "duplicate-id",
+                f"{term.curie} is defined twice ({other!r} and {term.name!r})",
+                "give one of them another identifier, or merge them",
+                term.curie,
+            )
         terms.setdefault(term.curie, term)
         if (
             graph is not None
@@ -117,9 +120,12 @@ def _cross_checks(ontology: Ontology, graph: KnowledgeGraph | None, where: Where
             and term.replaced_by not in graph
         ):
             yield issue(
-                "warning", "unknown-term", f"{term.curie} is replaced by {term.replaced_by}, which nothing defines",
-                "correct the identifier", term.curie,
-            )  # fmt: skip
+                "warning",
+                "unknown-term",
+                f"{term.curie} is replaced by {term.replaced_by}, which nothing defines",
+                "correct the identifier",
+                term.curie,
+            )
     own_prefixes = {curie.partition(":")[0] for curie in terms}
     yield from _edge_checks(ontology, terms, own_prefixes, graph, issue)
     owners: dict[str, set[str]] = {}
@@ -132,9 +138,12 @@ def _cross_checks(ontology: Ontology, graph: KnowledgeGraph | None, where: Where
         if len(curies) > 1:
             first, second, *_ = sorted(curies)
             yield issue(
-                "warning", "ambiguous-name", f"{text!r} names both {first} and {second}",
-                "drop it from one of them, or make it a broad or related synonym", second,
-            )  # fmt: skip
+                "warning",
+                "ambiguous-name",
+                f"{text!r} names both {first} and {second}",
+                "drop it from one of them, or make it a broad or related synonym",
+                second,
+            )
     circle = _circle(ontology)
     if circle:
         yield issue(

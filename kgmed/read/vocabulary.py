@@ -148,8 +148,11 @@ _NAMESPACES = sorted(
     key=lambda pair: -len(pair[0]),
 )
 _OBO_IRI = re.compile(re.escape(OBO) + r"([A-Za-z][A-Za-z0-9]*)_(.+)\Z")
-# What may stand between < and > in N-Triples.
-_IRI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\x00-\x20<>\"{}|^`\\]*\Z")
+# Addresses that every RDF parser takes; whatever else is written under _OWN_IDS.
+_CHARACTERS = r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*"
+_IRI = re.compile(
+    rf"[A-Za-z][A-Za-z0-9+.-]*://[A-Za-z0-9.-]+(?::[0-9]+)?(?:/{_CHARACTERS}(?:#{_CHARACTERS})?)?\Z"
+)
 
 
 def iri_of(curie: str) -> str:

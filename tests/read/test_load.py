@@ -51,7 +51,8 @@ is_obsolete: true
 replaced_by: HP:0000002
 """
 XML = """<?xml version="1.0"?>
-<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns:owl="http://www.w3.org/2002/07/owl#"
+<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+  xmlns:owl="http://www.w3.org/2002/07/owl#"
   xmlns:rdfs="http://www.w3.org/2000/01/rdf-schema#" xmlns:obo="http://purl.obolibrary.org/obo/"
   xmlns:oio="http://www.geneontology.org/formats/oboInOwl#">
 <owl:Class rdf:about="http://purl.obolibrary.org/obo/HP_0000001"><rdfs:label>All</rdfs:label></owl:Class>
@@ -205,7 +206,11 @@ X:b a skos:Concept ; skos:prefLabel "Low fever"@en ; skos:broader X:c .
 
 def test_folder_of_tables(tmp_path: Path) -> None:
     write(tmp_path, "terms.csv", 'curie,name,kind,synonyms,is_a\nX:1,"Fever, garden",disease,a|b,X:0\n')
-    write(tmp_path, "edges.csv", "subject,predicate,object,frequency,references\nX:1,has_phenotype,X:2,8/10,PMID:1|PMID:2\n")
+    write(
+        tmp_path,
+        "edges.csv",
+        "subject,predicate,object,frequency,references\nX:1,has_phenotype,X:2,8/10,PMID:1|PMID:2\n",
+    )
     write(tmp_path, "synonyms.csv", "term,text,scope\nX:2,hot,broad\n")
     write(tmp_path, "mappings.csv", "term,other\nX:1,OMIM:1\n")
     write(tmp_path, "rules.toml", '[[rule]]\nid = "r"\n')
@@ -223,7 +228,12 @@ def test_folder_of_tables(tmp_path: Path) -> None:
     [
         ("a.ttl", HEAD + "X:a rdfs:label 'unclosed", 8, "not readable as turtle"),
         ("a.ttl", HEAD + "X:a a kgmed:Disese .", 8, "kgmed:Disese"),
-        ("a.ttl", HEAD + "X:a kgmed:hasPhenotype\n [ kgmed:finding X:b ; kgmed:frequency 'often' ] .", 9, "frequency"),
+        (
+            "a.ttl",
+            HEAD + "X:a kgmed:hasPhenotype\n [ kgmed:finding X:b ; kgmed:frequency 'often' ] .",
+            9,
+            "frequency",
+        ),
         ("a.ttl", HEAD + "X:a kgmed:hasPhenotype [ kgmed:frequency 0.5 ] .", 8, "names 0 findings"),
         ("a.obo", "format-version: 1.2\n\n[Term]\nname: x\n", 4, "not readable as OBO"),
         ("a.csv", "curie,name\nX:1,a,b\n", 2, "3 cells"),
@@ -231,16 +241,33 @@ def test_folder_of_tables(tmp_path: Path) -> None:
         ("a.csv", "what,ever\n1,2\n", 1, "first line"),
         ("a.owl", '<?xml version="1.0"?>\n<!DOCTYPE x [<!ENTITY a "aaaa">]><x>&a;</x>', 2, "DOCTYPE"),
         ("a.owl", '<!ENTITY x SYSTEM "file:///etc/passwd">', 1, "ENTITY"),
-        ("a.jsonld", '{"@context": "http://example.org/c.jsonld", "@id": "http://x/y"}', None, "remote @context"),
-        ("a.jsonld", '{"@graph": [{"@context": [{"@import": "http://example.org/c"}]}]}', None, "remote @context"),
+        (
+            "a.jsonld",
+            '{"@context": "http://example.org/c.jsonld", "@id": "http://x/y"}',
+            None,
+            "remote @context",
+        ),
+        (
+            "a.jsonld",
+            '{"@graph": [{"@context": [{"@import": "http://example.org/c"}]}]}',
+            None,
+            "remote @context",
+        ),
         ("a.json", "{}", None, "not OBO Graphs"),
         ("a.json", "[" * 100_000, None, "nested too deeply"),
-        ("a.json", json.dumps({"graphs": [{"nodes": [{"id": "X:1", "type": "CLASS", "lbl": "\ud800"}]}]}), None, "not text"),
+        (
+            "a.json",
+            json.dumps({"graphs": [{"nodes": [{"id": "X:1", "type": "CLASS", "lbl": "\ud800"}]}]}),
+            None,
+            "not text",
+        ),
         ("a.toml", "[[rule]]\nid = ", None, "not TOML"),
         ("a.docx", "", None, "suffix"),
     ],
-)  # fmt: skip
-def test_malformed_files_are_parse_errors(tmp_path: Path, name: str, text: str, line: int | None, words: str) -> None:
+)
+def test_malformed_files_are_parse_errors(
+    tmp_path: Path, name: str, text: str, line: int | None, words: str
+) -> None:
     path = write(tmp_path, name, text)
     with pytest.raises(ParseError, match=words) as caught:
         kgmed.load_ontology(path)
@@ -271,7 +298,10 @@ def test_imports_are_listed_and_not_followed(tmp_path: Path) -> None:
 
 
 def test_owl_axioms_beyond_named_classes_are_counted(tmp_path: Path) -> None:
-    text = HEAD + "X:a a owl:Class ; rdfs:label 'a' ; rdfs:subClassOf [ a owl:Restriction ; owl:onProperty X:p ] ."
+    text = (
+        HEAD
+        + "X:a a owl:Class ; rdfs:label 'a' ; rdfs:subClassOf [ a owl:Restriction ; owl:onProperty X:p ] ."
+    )
     document = read_document(write(tmp_path, "a.ttl", text))
     assert [i.code for i in document.issues] == ["owl-axioms-ignored"]
     assert document.ontology.edges == []
