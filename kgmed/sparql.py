@@ -332,7 +332,12 @@ def _remote_triples(remote: rdflib.Graph, url: str, page: int) -> Iterator[tuple
 
     def ask(sparql: str) -> list[Any]:
         try:
-            return list(remote.query(sparql))
+            result = remote.query(sparql)
+            if result.type != "SELECT":
+                raise InputError(f"{url} answered with something else than rows")
+            return list(result)
+        except InputError:
+            raise
         except Exception as error:  # whatever the HTTP client and the parsers of answers raise
             raise InputError(f"{url} did not answer the query ({type(error).__name__}: {error})") from None
 
@@ -348,10 +353,10 @@ def _remote_triples(remote: rdflib.Graph, url: str, page: int) -> Iterator[tuple
             offset += len(rows)
     # Blank nodes keep their labels within one answer only, so what hangs on them comes in one.
     hanging = ask(
-        "SELECT ?s ?p ?b ?q ?o WHERE { ?s ?p ?b . FILTER(isBlank(?b) && !isBlank(?s)) "
-        "?b ?q ?o . FILTER(!isBlank(?o)) }"
+        "SELECT ?s ?p ?b ?q ?o WHERE { ?b ?q ?o . FILTER(isBlank(?b) && !isBlank(?o)) "
+        "OPTIONAL { ?s ?p ?b . FILTER(!isBlank(?s)) } }"
     )
-    yield from {(s, p, b) for s, p, b, _, _ in hanging}
+    yield from {(s, p, b) for s, p, b, _, _ in hanging if s is not None}
     yield from {(b, q, o) for _, _, b, q, o in hanging}
 
 
@@ -379,7 +384,7 @@ def graph_from_endpoint(url: str, *, page: int = _PAGE, most: int = 50_000_000) 
         raise InputError("the address of an endpoint begins with http:// or https://")
     remote = rdflib.Graph(store=SPARQLStore(query_endpoint=url, returnFormat="json", method="POST"))
     with tempfile.TemporaryDirectory(prefix="kgmed-") as folder:
-        path = Path(folder) / "endpoint.nt"
+        path = Path(folder) / "endpoint.ttl"  # rdflib's n3() of a text with line breaks is Turtle only
         with path.open("w", encoding="utf-8") as stream:
             for count, triple in enumerate(_remote_triples(remote, url, page), 1):
                 stream.write(" ".join(part.n3() for part in triple) + " .\n")
