@@ -27,7 +27,8 @@ TURTLE = (
 obo:HP_0000001 a owl:Class ; rdfs:label "All" .
 obo:HP_0000002 a owl:Class ; rdfs:label "Hot" ; rdfs:subClassOf obo:HP_0000001 ;
     oio:hasExactSynonym "warm" ; oio:hasDbXref "UMLS:C1" .
-obo:HP_0000003 a owl:Class ; rdfs:label "obsolete Old" ; owl:deprecated true ; obo:IAO_0100001 obo:HP_0000002 .
+obo:HP_0000003 a owl:Class ; rdfs:label "obsolete Old" ; owl:deprecated true ;
+    obo:IAO_0100001 obo:HP_0000002 .
 """
 )
 OBO = """format-version: 1.2

@@ -82,7 +82,8 @@ def test_the_example_is_valid(graph: KnowledgeGraph) -> None:
             "X:f and X:g",
         ),
         (
-            "kgmed:hasPhenotype X:f .\nX:f rdfs:subClassOf X:g .\nX:g rdfs:label 'Sweat' ; rdfs:subClassOf X:f .",
+            "kgmed:hasPhenotype X:f .\nX:f rdfs:subClassOf X:g .\n"
+            "X:g rdfs:label 'Sweat' ; rdfs:subClassOf X:f .",
             "circle",
             None,
             "in a circle",
