@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from kgmed.errors import GraphFileError, InputError, UnknownTermError
-from kgmed.ontology import Edge, Ontology, Source, Synonym, Term
+from kgmed.ontology import Edge, Ontology, Source, Synonym, Term, TermKind
 from kgmed.ontology import Mapping as TermMapping
 
 if TYPE_CHECKING:
@@ -240,7 +240,8 @@ class KnowledgeGraph:
         """Compile a bundle of facts.
 
         A term given twice keeps its first definition. Edges, synonyms and mappings may
-        name CURIEs that no term defines; those become nodes of kind `other` without a name.
+        name CURIEs that no term defines; those become nodes without a name: diseases and
+        findings where `has_phenotype` uses them so, else of kind `other`.
 
         Raises:
             InputError: If `is_a` runs in a circle; the message names the circle.
@@ -248,9 +249,10 @@ class KnowledgeGraph:
         terms: dict[str, Term] = {}
         for term in ontology.terms:
             terms.setdefault(term.curie, term)
+        kinds = _kinds_by_use(ontology.edges)
         for curie, source in _mentioned(ontology.edges, ontology.synonyms, ontology.mappings):
             if curie not in terms:
-                terms[curie] = Term(curie=curie, name="", kind="other", source=source)
+                terms[curie] = Term(curie=curie, name="", kind=kinds.get(curie, "other"), source=source)
         ids = {curie: i for i, curie in enumerate(terms)}
         graph = cls(
             terms=terms.values(),
@@ -293,10 +295,11 @@ class KnowledgeGraph:
         edges = [replace(e, subject=mean(e.subject), object=mean(e.object)) for e in ontology.edges]
         synonyms = [replace(s, term=mean(s.term)) for s in ontology.synonyms]
         mappings = [replace(m, term=mean(m.term)) for m in ontology.mappings]
+        kinds = _kinds_by_use(edges)
         for curie, source in _mentioned(edges, synonyms, mappings):
             if curie not in ids:
                 ids[curie] = len(terms)
-                terms.append(Term(curie=curie, name="", kind="other", source=source))
+                terms.append(Term(curie=curie, name="", kind=kinds.get(curie, "other"), source=source))
         overlay = EdgeColumns.of(edges, ids)
         base = self.edge_columns
         replaced = {(e.subject, e.predicate, e.object) for e in edges}
@@ -842,6 +845,16 @@ def _mentioned(
         yield synonym.term, synonym.source
     for mapping in mappings:
         yield mapping.term, mapping.source
+
+
+def _kinds_by_use(edges: Iterable[Edge]) -> dict[str, TermKind]:
+    """What `has_phenotype` makes of its two ends."""
+    kinds: dict[str, TermKind] = {}
+    for edge in edges:
+        if edge.predicate == HAS_PHENOTYPE:
+            kinds.setdefault(edge.subject, "disease")
+            kinds.setdefault(edge.object, "finding")
+    return kinds
 
 
 def _read_checked(path: FilePath, sha256: str | None) -> bytes:

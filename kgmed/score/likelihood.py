@@ -361,7 +361,10 @@ class LikelihoodIndex:
         place = np.minimum(np.searchsorted(known, columns), max(len(known) - 1, 0))
         found = known[place] == columns if len(known) else np.zeros(len(columns), dtype=bool)
         background = self.background[row]
-        return np.where(found, np.maximum(p[place] if len(known) else background, background), background)
+        frequencies: FloatArray = np.where(
+            found, np.maximum(p[place] if len(known) else background, background), background
+        )
+        return frequencies
 
     @cached_property
     def _direct_rows(self) -> IntArray:
@@ -723,7 +726,8 @@ def _publications(graph: KnowledgeGraph, rows: IntArray, column: IntArray, n_dis
 
 def _log10_pretest(publications: IntArray, config: LikelihoodConfig) -> FloatArray:
     weight = config.attention * np.log10(np.maximum(publications, 1))
-    return (weight - np.log10(np.maximum(np.power(10.0, weight).sum(), 1e-300))).astype(np.float32)
+    log10_pretest: FloatArray = weight - np.log10(np.maximum(np.power(10.0, weight).sum(), 1e-300))
+    return log10_pretest.astype(np.float32)
 
 
 def _stage_distribution(
