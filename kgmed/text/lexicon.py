@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
 
 from kgmed.errors import GraphFileError
 from kgmed.graph import KnowledgeGraph
 from kgmed.ontology import Term
+from kgmed.resources import ontologies_folder
 from kgmed.text.words import JOINER, STOP, read_list, root, split
 
-__all__ = ["LEXICON_FILE", "Lexicon", "Name", "compile_lexicon", "load_lexicon"]
+__all__ = ["LEXICON_FILE", "Lexicon", "Name", "compile_lexicon", "lexicon_of", "load_lexicon"]
 
 LEXICON_FILE = "lexicon.json"
 """Name under which a graph's folder holds its compiled lexicon."""
 
-_FORMAT = 1
+# One more whenever the names, their order or the columns that are stored change.
+_FORMAT = 2
 # Longer names are sentences; nobody writes them into a note.
 _MAX_WORDS = 9
 _ACRONYM = re.compile(r"(?=.*[A-Z].*[A-Z])[A-Z][A-Za-z0-9-]{1,6}")
 # Roots of a hierarchy say nothing about a patient.
 _TOO_GENERAL = frozenset({"HP:0000001", "HP:0000118", "MONDO:0000001", "MONDO:0700096", "DOID:4"})
 # The better a name says what its term means, the lower; ties between terms go by it.
-_LABEL, _ABBREVIATION = 0, 5
+_LABEL, _PHRASE, _ABBREVIATION = 0, 5, 5
 _SCOPES = {"exact": 1, "narrow": 2, "related": 3, "broad": 4}
 _KINDS = ("finding", "disease")
 
@@ -137,6 +143,12 @@ def _rows(
     by_key: dict[str, tuple[str, str, bool, int, str]] = {}
     for row in sorted(rows.values(), key=lambda r: (r[2], r[3], r[1])):
         by_key.setdefault(row[0], row)
+    for phrase, full in (*lists["adjectives"].items(), *lists["phrases"].items()):
+        meant, key = by_key.get(_key(full)), _key(phrase)
+        # A name that the graph gives itself, and not only as a related one, stands.
+        known = key in by_key and not by_key[key][2] and by_key[key][3] < _SCOPES["related"]
+        if meant is not None and not meant[2] and not known:
+            rows[(key, meant[1])] = (key, meant[1], False, _PHRASE, phrase)
     for short, long in lists["abbreviations"].items():
         meant = by_key.get(_key(long))
         if meant is not None:
@@ -144,6 +156,13 @@ def _rows(
         else:
             best.pop(short, None)
     return sorted(rows.values()), best
+
+
+@cache
+def _made_with() -> str:
+    """What a lexicon depends on beside the graph: this code, the word lists and the stemmer."""
+    words = (ontologies_folder() / "text" / "words.toml").read_bytes()
+    return f"{_FORMAT} {hashlib.sha256(words).hexdigest()} {version('snowballstemmer')}"
 
 
 def compile_lexicon(graph: KnowledgeGraph) -> bytes:
@@ -157,7 +176,7 @@ def compile_lexicon(graph: KnowledgeGraph) -> bytes:
     terms = list(dict.fromkeys(columns[1]))
     index = {curie: i for i, curie in enumerate(terms)}
     data = {
-        "format": _FORMAT,
+        "made_with": _made_with(),
         "terms": terms,
         "keys": columns[0],
         "term": [index[c] for c in columns[1]],
@@ -175,12 +194,13 @@ def load_lexicon(data: bytes) -> Lexicon:
     """Read what `compile_lexicon` wrote.
 
     Raises:
-        GraphFileError: If the format is another one.
+        GraphFileError: If it was made with other word lists, another stemmer or another
+            release of this module: its names would not fit the words of a text.
     """
     table = json.loads(data)
-    if not isinstance(table, dict) or table.get("format") != _FORMAT:
+    if not isinstance(table, dict) or table.get("made_with") != _made_with():
         raise GraphFileError(
-            f"{LEXICON_FILE} is of another format; build the graph again with `kgmed graph build`"
+            f"{LEXICON_FILE} was made with other word lists; build the graph again with `kgmed graph build`"
         )
     terms = table["terms"]
     names: dict[str, list[Name]] = {}
@@ -196,3 +216,12 @@ def load_lexicon(data: bytes) -> Lexicon:
         for short, (curie, disease, rank) in table["acronyms"].items()
     }
     return Lexicon(names, acronyms, frozenset(table["vocabulary"]))
+
+
+def lexicon_of(graph: KnowledgeGraph) -> Lexicon:
+    """The lexicon that is stored with a graph; compiled now where there is none, or an outdated one."""
+    stored = graph.file(LEXICON_FILE)
+    if stored is not None:
+        with suppress(GraphFileError):
+            return load_lexicon(stored)
+    return load_lexicon(compile_lexicon(graph))

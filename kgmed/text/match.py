@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache, lru_cache
 
 from kgmed.text.lexicon import Lexicon, Name, content_roots
 from kgmed.text.words import (
@@ -20,7 +21,9 @@ from kgmed.text.words import (
     SOFT,
     STOP,
     Words,
+    instead,
     plain,
+    read_list,
     root,
     same_noun,
     split,
@@ -36,6 +39,12 @@ _MAX_SERIES = 16
 _SERIES = re.compile(r"[,/&]|\b(?:and|or)\b")
 # Link a head to what it is about: "hypoplasia of the thumb".
 _LINKS = frozenset({"of", "in", "on", "for", "to"})
+# Between two words of a name these keep its order: "hands with short fingers" are no short hands.
+_ORDERED = frozenset({"with", "a", "an", "by", "as", "has", "have", "had"})
+# Ranks from here on are names that say less, or more, than their term.
+_VAGUE = 3
+# How adjectives end that say what a noun is about.
+_RELATIONAL = re.compile(r"(?:al|ar|ic|ary|ous)$")
 # Words that a coordination leaves out: "short [fingers] and broad fingers".
 _MAX_SHARED, _MAX_ELIDED = 3, 2
 
@@ -64,6 +73,7 @@ class _Hit:
     last: int
     content: int
     name: Name
+    literal: bool = True
 
 
 class DictionaryTagger:
@@ -71,14 +81,20 @@ class DictionaryTagger:
 
     Args:
         lexicon: The names.
-        nested: Give the findings of two or more words inside a longer one too, as some
-            annotation guidelines want. They add nothing to a diagnosis: the longer
-            finding implies them.
+        nested: Give the findings of two or more words inside a longer one too, unless
+            the longer one only adds a degree, a side or a course: "hearing loss" of
+            "sensorineural hearing loss", not of "progressive hearing loss".
     """
 
-    def __init__(self, lexicon: Lexicon, *, nested: bool = False) -> None:
+    def __init__(self, lexicon: Lexicon, *, nested: bool = True) -> None:
         self.lexicon = lexicon
         self.nested = nested
+        self.shorts = {
+            short: tuple(content_roots(full))
+            for part in ("abbreviations", "shorts")
+            for short, full in read_list("words")[part].items()
+        }
+        self.fixed = {" ".join(sorted(content_roots(n))) for n in read_list("words")["fixed"]["names"]}
 
     def __call__(self, text: str) -> list[Mention]:
         """Mentions in order of their start; those of one start, longest first."""
@@ -86,9 +102,10 @@ class DictionaryTagger:
         roots = [root(w) for w in words.lower]
         windows = self._windows(words, roots)
         findings = [h for h in windows if not h.name.disease]
+        findings = [h for h in findings if _whole(words, h)]
         hits = _longest(findings)
         if self.nested:
-            hits += _inside(findings, hits)
+            hits += _inside(words, findings, hits)
         hits += self._coordinated(words, roots, hits)
         hits = _joined(hits, _longest([h for h in windows if h.name.disease]))
         found = {
@@ -106,15 +123,19 @@ class DictionaryTagger:
     def _windows(self, words: Words, roots: list[str]) -> list[_Hit]:
         lexicon, kinds, gaps = self.lexicon, words.kinds, words.gaps
         vocabulary, names = lexicon.vocabulary, lexicon.names
+        others = [instead(w) for w in words.lower]
+        known = [r in vocabulary or bool(o) for r, o in zip(roots, others, strict=True)]
+        tokens = [words.text[a:b] for a, b in zip(words.starts, words.ends, strict=True)]
+        spelled = {i: self.shorts[token] for i, token in enumerate(tokens) if token in self.shorts}
         hits = []
         for first in range(len(words)):
-            if kinds[first] in (STOP, JOINER) or roots[first] not in vocabulary:
+            if kinds[first] in (STOP, JOINER) or not (known[first] or first in spelled):
                 continue
             content: list[str] = []
             used: list[int] = []
             softless: list[str] = []
             left_out = 0
-            in_order_only = False
+            in_order_only = in_order = False
             for last in range(first, len(words)):
                 if last > first:
                     if gaps[last] == BREAK:
@@ -123,11 +144,15 @@ class DictionaryTagger:
                 kind = kinds[last]
                 if kind in (STOP, JOINER):
                     in_order_only |= kind == JOINER
+                    in_order |= words.lower[last] in _ORDERED
                     left_out += 1
                     if left_out > _MAX_LEFT_OUT:
                         break
                     continue
-                if roots[last] in vocabulary:
+                if last in spelled:
+                    content.extend(spelled[last])
+                    used.append(last)
+                elif known[last]:
                     content.append(roots[last])
                     used.append(last)
                 elif kind != SOFT:
@@ -135,9 +160,11 @@ class DictionaryTagger:
                 if kind == SOFT:
                     left_out += 1
                 else:
-                    softless.append(roots[last])
+                    softless.extend(spelled.get(last, (roots[last],)))
                 if len(content) > lexicon.longest:
                     break
+                if kind == SOFT and in_order_only and _goes_on(words, last):
+                    continue
                 if kind == SOFT and last > first:
                     candidates = names.get(" ".join(sorted(content)))
                     if candidates is None:
@@ -146,13 +173,29 @@ class DictionaryTagger:
                     candidates = names.get(" ".join(sorted(content)))
                     if candidates is None and len(softless) < len(content) and kinds[first] != SOFT:
                         candidates = names.get(" ".join(sorted(softless)))
+                literal = candidates is not None
+                if candidates is None and len(content) > 1 and kind != SOFT:
+                    alike = [o for i in used for o in (others[i],) * len(spelled.get(i, "1"))]
+                    candidates = self._instead(content, alike)
                 if candidates is None:
                     continue
                 for disease in (False, True):
-                    name = _best(candidates, words, used, in_order_only, disease)
+                    name = _best(candidates, words, used, in_order_only, in_order, disease, first in spelled)
                     if name is not None:
-                        hits.append(_Hit(first, last, len(content), name))
+                        hits.append(_Hit(first, last, len(content), name, literal))
         return hits
+
+    def _instead(self, content: list[str], others: list[tuple[str, ...]]) -> list[Name] | None:
+        """Findings whose name has another word for one of these."""
+        if " ".join(sorted(content)) in self.fixed:
+            return None
+        for at, alike in enumerate(others):
+            for other in alike:
+                key = " ".join(sorted([*content[:at], other, *content[at + 1 :]]))
+                names = [n for n in self.lexicon.names.get(key, ()) if not n.disease and n.rank < _VAGUE]
+                if names:
+                    return names
+        return None
 
     # ------------------------------------------------------------ coordination
 
@@ -167,7 +210,11 @@ class DictionaryTagger:
         for joint in range(1, len(words) - 1):
             if words.kinds[joint] != JOINER or words.gaps[joint] == BREAK or words.gaps[joint + 1] == BREAK:
                 continue
-            for hit in (*self._shared_end(words, roots, joint), *self._shared_start(words, roots, joint)):
+            for hit in (
+                *self._shared_end(words, roots, joint),
+                *self._shared_start(words, roots, joint),
+                *self._shared_adjective(words, roots, joint, hits),
+            ):
                 known = any(hit.name.term in terms_at.get(at, ()) for at in range(hit.first, hit.last + 1))
                 if (hit.first, hit.last) not in taken and not known:
                     taken.add((hit.first, hit.last))
@@ -222,9 +269,29 @@ class DictionaryTagger:
                     return [hit]
         return []
 
+    def _shared_adjective(self, words: Words, roots: list[str], joint: int, hits: list[_Hit]) -> list[_Hit]:
+        """`A N1 and N2`, where `A N1` is a name: A with N2. A and N2 are one or two words."""
+        left = next((h for h in hits if h.last == joint - 1 and h.content == h.last - h.first + 1 > 1), None)
+        after = joint + 1
+        while after < len(words) and words.kinds[after] == STOP and words.gaps[after] == NONE:
+            after += 1
+        right = _run(words, after)
+        if left is None or not right:
+            return []
+        for shared in range(min(_MAX_ELIDED, left.content - 1), 0, -1):
+            for size in range(min(_MAX_ELIDED, len(right)), 0, -1):
+                used = [*range(left.first, left.first + shared), *right[:size]]
+                # "Short hands and broad thumbs": "broad" is not what is short.
+                if size < len(right) and roots[right[size]] in self.lexicon.vocabulary:
+                    continue
+                hit = self._lookup(words, roots, used)
+                if hit is not None:
+                    return [hit]
+        return []
+
     def _lookup(self, words: Words, roots: list[str], used: list[int]) -> _Hit | None:
         candidates = self.lexicon.names.get(" ".join(sorted(roots[i] for i in used)))
-        name = _best(candidates, words, used, False, False) if candidates else None
+        name = _best(candidates, words, used, False, False, False) if candidates else None
         return None if name is None else _Hit(used[0], used[-1], len(used), name)
 
     # ------------------------------------------------------------ acronyms
@@ -240,31 +307,85 @@ class DictionaryTagger:
         return out
 
 
+@lru_cache(maxsize=8192)
+def _words_of(name: str) -> tuple[str, ...]:
+    return tuple(split(name).lower)
+
+
+@lru_cache(maxsize=8192)
+def _plain_of(name: str) -> frozenset[str]:
+    return frozenset(plain(word) for word in _words_of(name))
+
+
+@cache
+def _light_nouns() -> frozenset[str]:
+    return frozenset(read_list("words")["light_nouns"])
+
+
+@cache
+def _qualifiers() -> frozenset[str]:
+    return frozenset(read_list("words")["qualifiers"])
+
+
 def _best(
-    candidates: list[Name], words: Words, used: list[int], in_order_only: bool, disease: bool
+    candidates: list[Name],
+    words: Words,
+    used: list[int],
+    series: bool,
+    in_order: bool,
+    disease: bool,
+    short: bool = False,
 ) -> Name | None:
     """The finding (or disease) whose name fits the words best: same inflection, then better rank."""
     candidates = [n for n in candidates if n.disease == disease]
-    if len(used) == 1:
+    if len(used) == 1 and not short:
         # One word alone must be the noun itself: "bleeding" is a finding, "bled" a verb.
         word = words.lower[used[0]]
         candidates = [
-            n for n in candidates if any(same_noun(word, w) for v in n.variants for w in split(v).lower)
+            n for n in candidates if any(same_noun(word, w) for v in n.variants for w in _words_of(v))
         ]
-    if in_order_only:
+    if series or in_order:
         roots = [root(words.lower[i]) for i in used]
         candidates = [
-            n for n in candidates if any(_SERIES.search(v) and content_roots(v) == roots for v in n.variants)
+            n
+            for n in candidates
+            if any((not series or _SERIES.search(v)) and content_roots(v) == roots for v in n.variants)
         ]
     if len(candidates) < 2:
         return candidates[0] if candidates else None
     forms = {plain(words.lower[i]) for i in used}
 
     def fit(name: Name) -> tuple[bool, int, int, str]:
-        shared = max(len(forms & {plain(w) for w in split(v).lower}) for v in name.variants)
+        shared = max(len(forms & _plain_of(v)) for v in name.variants)
         return (name.rank > 2, -shared, name.rank, name.term)
 
     return min(candidates, key=fit)
+
+
+def _whole(words: Words, hit: _Hit) -> bool:
+    """Whether a hit ends with its noun; one that a light noun completes is made longer.
+
+    "Hyperplasia of the mandibular condyles" is no large mandible, "abnormal clavicular
+    shape" is an abnormal clavicle.
+    """
+    last = words.lower[hit.last]
+    after = hit.last + 1
+    if hit.content < 2 or not _RELATIONAL.search(last) or after == len(words):
+        return True
+    if words.gaps[after] != NONE or words.kinds[after] != PLAIN:
+        return True
+    if any(last in _words_of(v) for v in hit.name.variants):
+        return True
+    if words.lower[after] in _light_nouns():
+        hit.last = after
+        return True
+    return False
+
+
+def _goes_on(words: Words, at: int) -> bool:
+    """Whether a degree belongs to what follows: "developmental delay, severe hypotonia"."""
+    after = at + 1
+    return after < len(words) and words.gaps[after] == NONE
 
 
 def _run(words: Words, first: int) -> list[int]:
@@ -318,16 +439,30 @@ def _covering(hits: list[_Hit]) -> dict[int, list[_Hit]]:
     return out
 
 
-def _inside(hits: list[_Hit], longest: list[_Hit]) -> list[_Hit]:
-    """Hits of two or more words that lie inside a longer one and mean another term."""
+def _inside(words: Words, hits: list[_Hit], longest: list[_Hit]) -> list[_Hit]:
+    """Hits of two or more words inside a longer one that says more than a degree, a side or a course."""
     covering = _covering(longest)
-    return [
-        h
-        for h in hits
-        for outer in covering.get(h.first, ())
-        if outer.first <= h.first and h.last <= outer.last and 1 < h.content < outer.content
-        if h.name.term != outer.name.term
-    ]
+    qualifiers = _qualifiers()
+    out = []
+    for hit in hits:
+        if not hit.literal:
+            continue
+        for outer in covering.get(hit.first, ()):
+            inside = outer.first <= hit.first and hit.last <= outer.last and 1 < hit.content < outer.content
+            if not inside or hit.name.term == outer.name.term or not _stands_alone(words, hit):
+                continue
+            more = [*range(outer.first, hit.first), *range(hit.last + 1, outer.last + 1)]
+            if any(words.kinds[i] == PLAIN and words.lower[i] not in qualifiers for i in more):
+                out.append(hit)
+    return out
+
+
+def _stands_alone(words: Words, hit: _Hit) -> bool:
+    """Whether neither a hyphen before nor a noun after a hit makes it a piece of a phrase."""
+    if words.text[words.starts[hit.first] - 1 : words.starts[hit.first]] == "-":
+        return False
+    after = hit.last + 1
+    return after == len(words) or words.kinds[after] != PLAIN or words.gaps[after] != NONE
 
 
 def _joined(findings: list[_Hit], diseases: list[_Hit]) -> list[_Hit]:

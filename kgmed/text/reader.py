@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from kgmed.errors import InputError, RecordError
@@ -11,7 +11,7 @@ from kgmed.graph import KnowledgeGraph
 from kgmed.record import Context as When
 from kgmed.record import Finding, Issue, KnownDisease, Measurement, Sex
 from kgmed.text.context import Assertion, Context, Section, sections
-from kgmed.text.lexicon import LEXICON_FILE, compile_lexicon, load_lexicon
+from kgmed.text.lexicon import lexicon_of
 from kgmed.text.match import DictionaryTagger, Mention
 from kgmed.text.person import Onset, read_onsets, read_person
 from kgmed.text.values import read_values
@@ -61,16 +61,32 @@ class TextReader:
 
     Args:
         graph: Its findings and diseases are looked for. The lexicon that was stored
-            with it (`compile_lexicon`) is used; without one it is compiled now, which
-            takes some seconds for the default graph.
+            with it (`compile_lexicon`) is used; without one, or when the word lists have
+            changed since, it is compiled now, which takes some seconds for the default graph.
         tagger: Finds the mentions; the dictionary of the graph when None.
     """
 
     def __init__(self, graph: KnowledgeGraph, *, tagger: Tagger | None = None) -> None:
         self.graph = graph
         if tagger is None:
-            tagger = DictionaryTagger(load_lexicon(graph.file(LEXICON_FILE) or compile_lexicon(graph)))
+            tagger = DictionaryTagger(lexicon_of(graph))
         self.tagger: Tagger = tagger
+
+    def _told(self, mentions: Iterable[Mention]) -> Iterator[Mention]:
+        """Mentions without those that a narrower one around them implies.
+
+        "No sensorineural hearing loss" does not say that the patient hears.
+        """
+        open_ones: list[Mention] = []
+        for mention in sorted(mentions, key=lambda m: (m.start, -m.end)):
+            open_ones = [m for m in open_ones if m.end > mention.start]
+            around = [m for m in open_ones if m.end >= mention.end]
+            open_ones.append(mention)
+            if not any(self._implies(m.term, mention.term) for m in around):
+                yield mention
+
+    def _implies(self, term: str, other: str) -> bool:
+        return term != other and term in self.graph and other in self.graph.ancestors(term)
 
     def read(self, text: str, *, record_id: str = "") -> TextReading:
         """Read one note.
@@ -90,7 +106,7 @@ class TextReader:
         values, issues = read_values(text, record_id=record_id)
         findings = []
         diseases = []
-        for mention in self.tagger(text):
+        for mention in self._told(self.tagger(text)):
             kind = parts[bisect.bisect_right(starts, mention.start) - 1].kind
             if kind in _NO_FINDINGS:
                 continue

@@ -25,6 +25,7 @@ __all__ = [
     "SOFT",
     "STOP",
     "Words",
+    "instead",
     "plain",
     "read_list",
     "root",
@@ -60,7 +61,7 @@ _PREFIXES = frozenset(
     (
         "pre", "post", "sub", "supra", "infra", "hyper", "hypo", "micro", "macro", "inter",
         "intra", "peri", "para", "poly", "oligo", "hemi", "semi", "multi", "anti", "retro",
-        "brachy", "dys", "pan", "epi", "ante", "extra", "trans", "re",
+        "brachy", "dys", "pan", "epi", "ante", "extra", "trans", "re", "non",
     )
 )  # fmt: skip
 # A stem must keep this many letters when a further ending is taken off.
@@ -75,6 +76,12 @@ def read_list(name: str) -> dict[str, Any]:
 
 
 @cache
+def _adjectives() -> dict[str, str]:
+    """Adjectives of one word that name a finding, and its noun."""
+    return {word: noun for word, noun in read_list("words")["adjectives"].items() if " " not in noun}
+
+
+@cache
 def _lists() -> tuple[dict[str, int], dict[str, str], dict[str, str]]:
     """Kind of each special word; irregular plurals; word to the head of its family."""
     lists = read_list("words")
@@ -85,6 +92,8 @@ def _lists() -> tuple[dict[str, int], dict[str, str], dict[str, str]]:
     for head, words in lists["same"].items():
         for word in (head, *words):
             families[_stem(_spell(word))] = _stem(_spell(head))
+    for adjective, noun in _adjectives().items():
+        families.setdefault(_stem(_spell(adjective)), families.get(_stem(_spell(noun)), _stem(_spell(noun))))
     return kinds, dict(lists["irregular"]), families
 
 
@@ -153,6 +162,8 @@ def same_noun(word: str, other: str) -> bool:
     """
     if _singular(word) == _singular(other):
         return True
+    if plain(_adjectives().get(word, "")) == plain(other):
+        return True
     return word.endswith("ic") and other.endswith(("ia", "y")) and plain(word) == plain(other)
 
 
@@ -164,6 +175,18 @@ def _singular(word: str) -> str:
         if count:
             return singular
     return word
+
+
+@cache
+def _instead() -> dict[str, tuple[str, ...]]:
+    table = read_list("words")["instead"]
+    return {_singular(word): tuple(root(other) for other in others) for word, others in table.items()}
+
+
+@lru_cache(maxsize=65536)
+def instead(word: str) -> tuple[str, ...]:
+    """Roots of the words that may stand in a name where the text has `word`, best first."""
+    return _instead().get(_singular(word), ())
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,11 @@
 import pytest
 
 from kgmed.graph import KnowledgeGraph
-from kgmed.ontology import Ontology, Synonym, Term
+from kgmed.ontology import Edge, Ontology, Synonym, Term
 from kgmed.text import TextReader
 
 FINDINGS = {
-    "HP:0001250": ("Seizure", "Epileptic fit"),
+    "HP:0001250": ("Seizure", "Epileptic fit", "Epilepsy"),
     "HP:0002315": ("Headache",),
     "HP:0001945": ("Fever", "Pyrexia"),
     "HP:0000365": ("Hearing impairment", "Hearing loss", "Deafness"),
@@ -15,6 +15,7 @@ FINDINGS = {
     "HP:0000598": ("Abnormality of the ear", "Ear anomaly"),
     "HP:0002079": ("Hypoplasia of the corpus callosum",),
     "HP:0009778": ("Short thumb",),
+    "HP:0009777": ("Absent thumb",),
     "HP:0011304": ("Broad thumb",),
     "HP:0010741": ("Pedal edema", "Edema of the lower limbs"),
     "HP:0001903": ("Anemia", "Low number of red blood cells"),
@@ -27,6 +28,12 @@ FINDINGS = {
     "HP:0001792": ("Small nail", "Hypoplastic nail"),
     "HP:0001798": ("Anonychia", "Absent nail"),
     "HP:0003546": ("Exercise intolerance",),
+    "HP:0001249": ("Intellectual disability",),
+    "HP:0010864": ("Intellectual disability, severe", "Severe mental retardation"),
+    "HP:0000028": ("Cryptorchidism", "Undescended testis"),
+    "HP:0001730": ("Progressive hearing impairment", "Progressive hearing loss"),
+    "HP:0002069": ("Bilateral tonic-clonic seizure", "Generalized tonic-clonic seizures"),
+    "HP:0020221": ("Clonic seizure",),
     "HP:0000006": ("Retired name",),
 }
 DISEASES = {
@@ -42,6 +49,7 @@ def small_ontology() -> Ontology:
         for curie, (name, *synonyms) in table.items():
             ontology.terms.append(Term(curie=curie, name=name, kind=kind, obsolete=curie == "HP:0000006"))
             ontology.synonyms += [Synonym(term=curie, text=text) for text in synonyms]
+    ontology.edges.append(Edge(subject="HP:0000407", predicate="is_a", object="HP:0000365"))
     return ontology
 
 

@@ -1,13 +1,16 @@
 """Names found in text whatever their inflection, order and spelling."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kgmed.errors import GraphFileError
 from kgmed.graph import KnowledgeGraph
 from kgmed.ontology import Ontology, Synonym, Term
 from kgmed.text import LEXICON_FILE, TextReader, compile_lexicon
-from kgmed.text.lexicon import load_lexicon
+from kgmed.text.lexicon import lexicon_of, load_lexicon
 from kgmed.text.match import DictionaryTagger
 from kgmed.text.words import plain, root, same_noun, split
 
@@ -32,7 +35,7 @@ def found(reader: TextReader, text: str) -> set[tuple[str, str]]:
         ("shortened thumbs", "shortened thumbs", "HP:0009778"),
         ("a VSD was found", "VSD", "HP:0001629"),
         ("DEAFNESS", "DEAFNESS", "HP:0000365"),
-        ("hypoplasia of the very severely short corpus callosum", "", ""),
+        ("hypoplasia of the very severely broad corpus callosum", "", ""),
         ("the retired name", "", ""),
     ],
 )
@@ -41,16 +44,53 @@ def test_mention(reader: TextReader, text: str, mention: str, term: str) -> None
 
 
 def test_longest_and_most_specific_first(reader: TextReader) -> None:
-    assert found(reader, "sensorineural hearing loss") == {("sensorineural hearing loss", "HP:0000407")}
-
-
-def test_nested_names_when_asked_for(graph: KnowledgeGraph) -> None:
+    tagger = DictionaryTagger(lexicon_of(reader.graph), nested=False)
     text = "sensorineural hearing loss"
-    tagger = DictionaryTagger(load_lexicon(compile_lexicon(graph)), nested=True)
-    assert [(text[m.start : m.end], m.term) for m in tagger(text)] == [
-        ("sensorineural hearing loss", "HP:0000407"),
-        ("hearing loss", "HP:0000365"),
-    ]
+    assert [(text[m.start : m.end], m.term) for m in tagger(text)] == [(text, "HP:0000407")]
+
+
+@pytest.mark.parametrize(
+    ("text", "inner"),
+    [
+        ("sensorineural hearing loss", {("hearing loss", "HP:0000365")}),
+        ("progressive hearing loss", set()),
+        ("generalized tonic-clonic seizures", set()),
+    ],
+)
+def test_the_wider_finding_inside_a_name(reader: TextReader, text: str, inner: set[tuple[str, str]]) -> None:
+    assert {m for m in found(reader, text) if m[0] != text} == inner
+
+
+@pytest.mark.parametrize(
+    ("text", "mention", "term"),
+    [
+        ("severe ID was diagnosed", "severe ID", "HP:0010864"),
+        ("missing nails", "missing nails", "HP:0001798"),
+        ("wide thumbs", "wide thumbs", "HP:0011304"),
+        ("defects affecting the ear", "defects affecting the ear", "HP:0000598"),
+        ("he is deaf", "deaf", "HP:0000365"),
+        ("undescended testicles", "undescended testicles", "HP:0000028"),
+        ("abnormal auricular shape", "abnormal auricular shape", "HP:0000598"),
+        # Another word is no reason to call a healthy part abnormal.
+        ("the ear was affected", "", ""),
+        ("abnormal auricular cartilage", "", ""),
+        ("thumbs with a short bone", "", ""),
+    ],
+)
+def test_other_words_for_a_name(reader: TextReader, text: str, mention: str, term: str) -> None:
+    assert found(reader, text) == ({(mention, term)} if term else set())
+
+
+def test_a_phrase_stands_for_a_name_of_the_graph(reader: TextReader) -> None:
+    assert found(reader, "seizure disorder") == {("seizure disorder", "HP:0001250")}
+
+
+def test_a_degree_belongs_to_what_follows(reader: TextReader) -> None:
+    text = "intellectual disability, severe headache"
+    assert found(reader, text) == {("intellectual disability", "HP:0001249"), ("headache", "HP:0002315")}
+    assert found(reader, "intellectual disability, severe.") == {
+        ("intellectual disability, severe", "HP:0010864")
+    }
 
 
 def test_severity_word_inside_a_name_is_passed_over(reader: TextReader) -> None:
@@ -68,6 +108,10 @@ def test_severity_word_inside_a_name_is_passed_over(reader: TextReader) -> None:
             "hypoplastic or absent nails",
             {("hypoplastic or absent nails", "HP:0001792"), ("absent nails", "HP:0001798")},
         ),
+        (
+            "absent nails and thumbs",
+            {("absent nails", "HP:0001798"), ("absent nails and thumbs", "HP:0009777")},
+        ),
         ("fever, chest tightness and pain", {("fever", "HP:0001945")}),
         ("pain, chest clear", set()),
     ],
@@ -77,7 +121,7 @@ def test_coordination(reader: TextReader, text: str, expected: set[tuple[str, st
 
 
 def test_names_do_not_cross_sentences(reader: TextReader) -> None:
-    assert found(reader, "The nail was short. Thumb normal.") == set()
+    assert found(reader, "The toe was short. Thumb normal.") == set()
 
 
 def test_acronyms_need_their_capitals(reader: TextReader) -> None:
@@ -115,6 +159,17 @@ def test_stored_lexicon_is_used(graph: KnowledgeGraph, tmp_path) -> None:  # typ
     graph.save(tmp_path, extra={LEXICON_FILE: compile_lexicon(less)})
     reader = TextReader(KnowledgeGraph.load(tmp_path))
     assert found(reader, "fever and seizures") == {("fever", "HP:0001945")}
+
+
+def test_an_outdated_lexicon_is_compiled_again(graph: KnowledgeGraph, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    # It lacks a term on purpose, and says that it was made with other word lists.
+    table = json.loads(compile_lexicon(KnowledgeGraph.compile(Ontology(terms=[graph.term("HP:0001945")]))))
+    old = json.dumps(table | {"made_with": "1 other lists"}).encode()
+    with pytest.raises(GraphFileError, match="build the graph again"):
+        load_lexicon(old)
+    graph.save(tmp_path, extra={LEXICON_FILE: old})
+    reader = TextReader(KnowledgeGraph.load(tmp_path))
+    assert found(reader, "fever and seizures") == {("fever", "HP:0001945"), ("seizures", "HP:0001250")}
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,11 @@ Exam: T 39 C, short and broad thumbs. Return if chest pain occurs. Marfan syndro
 """
 
 
+def test_excluding_a_narrow_finding_leaves_the_wider_one_open(reader: TextReader) -> None:
+    reading = reader.read("No sensorineural hearing loss.")
+    assert [(f.term, f.excluded) for f in reading.findings] == [("HP:0000407", True)]
+
+
 def test_note(reader: TextReader) -> None:
     reading = reader.read(NOTE)
     found = {(f.term, f.excluded, f.context, f.certainty) for f in reading.findings}
