@@ -527,7 +527,8 @@ class KnowledgeGraph:
             negated=bool(c.negated[row]),
             numerator=int(c.numerator[row]) if c.numerator[row] >= 0 else None,
             denominator=int(c.denominator[row]) if c.denominator[row] >= 0 else None,
-            frequency=float(c.frequency[row]) if not np.isnan(c.frequency[row]) else None,
+            # Single precision on disk: six digits give back what was written (0.9, not 0.899999976).
+            frequency=round(float(c.frequency[row]), 6) if not np.isnan(c.frequency[row]) else None,
             frequency_term=c.frequency_term[row],
             onset=c.onset[row],
             sex=c.sex[row],
