@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from urllib.parse import quote, unquote
 
 __all__ = [
@@ -155,6 +156,7 @@ _IRI = re.compile(
 )
 
 
+@lru_cache(maxsize=1 << 17)  # an export asks for the same few terms millions of times
 def iri_of(curie: str) -> str:
     """The IRI of a CURIE; an IRI stays as it is.
 
