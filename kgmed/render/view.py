@@ -398,9 +398,13 @@ def provenance_lines(ranking: Ranking) -> tuple[tuple[str, str], ...]:
         out.append(("kgmed", clean(str(provenance["kgmed"]))))
     if graph.get("checksum"):
         out.append(("graph", f"sha256 {clean(str(graph['checksum']))}"))
+    if provenance.get("rules"):
+        out.append(("rules", f"{provenance['rules']} clinical rules, curated, not reviewed by a clinician"))
+    alike: dict[str, list[str]] = {}
     for source in graph.get("sources") or ():
-        name = clean(f"{source.get('id', '')} ({source.get('title', '')})")
-        out.append((name, clean(f"release {source.get('release', '')}, licence {source.get('licence', '')}")))
+        which = clean(f"release {source.get('release', '')}, licence {source.get('licence', '')}")
+        alike.setdefault(which, []).append(clean(str(source.get("id", ""))))
+    out += [(", ".join(ids), which) for which, ids in alike.items()]
     if provenance.get("seed") is not None:
         out.append(("seed", clean(str(provenance["seed"]))))
     return tuple(out)

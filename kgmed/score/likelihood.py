@@ -632,12 +632,19 @@ class Profile:
         if counted:
             k, n = sum(e.numerator or 0 for e in counted), sum(e.denominator or 0 for e in counted)
             parts.append(f"{k} of {n} patients")
-        classes = {self.index.graph.name(e.frequency_term).lower() for e in edges if e.frequency_term}
-        parts += sorted(classes)
-        if not parts:
-            parts.append("frequency not stated")
-        references = {r for e in edges for r in e.references}
-        return f"{', '.join(parts)} ({len(references)} reference{'s' if len(references) != 1 else ''})"
+        parts += sorted({self.index.graph.name(e.frequency_term).lower() for e in edges if e.frequency_term})
+        parts += sorted(
+            {
+                f"{e.frequency:.0%}"
+                for e in edges
+                if e.frequency is not None and not (e.denominator or e.frequency_term)
+            }
+        )
+        if any(e.negated for e in edges):
+            parts.append("stated as absent")
+        references = len({r for e in edges for r in e.references})
+        told = ", ".join(parts) or "frequency not stated"
+        return f"{told} ({references} reference{'s' if references != 1 else ''})" if references else told
 
 
 # ---------------------------------------------------------------- compiling, in pieces
