@@ -147,7 +147,12 @@ def _rows(
         meant, key = by_key.get(_key(full)), _key(phrase)
         # A name that the graph gives itself, and not only as a related one, stands.
         known = key in by_key and not by_key[key][2] and by_key[key][3] < _SCOPES["related"]
-        if meant is not None and not meant[2] and not known:
+        if meant is None or meant[2]:
+            continue
+        old = rows.get((key, meant[1]))
+        if old is not None:
+            rows[(key, meant[1])] = (*old[:4], f"{old[4]}|{phrase}")
+        elif not known:
             rows[(key, meant[1])] = (key, meant[1], False, _PHRASE, phrase)
     for short, long in lists["abbreviations"].items():
         meant = by_key.get(_key(long))

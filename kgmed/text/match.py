@@ -107,6 +107,7 @@ class DictionaryTagger:
         if self.nested:
             hits += _inside(words, findings, hits)
         hits += self._coordinated(words, roots, hits)
+        hits += self._stacked(words, roots, hits)
         hits = _joined(hits, _longest([h for h in windows if h.name.disease]))
         found = {
             (words.starts[h.first], words.ends[h.last], h.name.term): Mention(
@@ -216,7 +217,7 @@ class DictionaryTagger:
                 *self._shared_adjective(words, roots, joint, hits),
             ):
                 known = any(hit.name.term in terms_at.get(at, ()) for at in range(hit.first, hit.last + 1))
-                if (hit.first, hit.last) not in taken and not known:
+                if (hit.first, hit.last) not in taken and not known and _whole(words, hit):
                     taken.add((hit.first, hit.last))
                     out.append(hit)
         return out
@@ -288,6 +289,27 @@ class DictionaryTagger:
                 if hit is not None:
                     return [hit]
         return []
+
+    def _stacked(self, words: Words, roots: list[str], hits: list[_Hit]) -> list[_Hit]:
+        """`A1 A2 N` and `A1, A2 N` hold `A1 N` beside `A2 N`: a long narrow face is long."""
+        taken = {at for h in hits for at in range(h.first, h.last + 1)}
+        out = []
+        for hit in hits:
+            adjectives = hit.content - 1
+            if adjectives < 1 or hit.last - hit.first != adjectives or words.gaps[hit.first] == BREAK:
+                continue
+            before: list[int] = []
+            for at in range(hit.first - 1, max(hit.first - 1 - _MAX_ELIDED, -1), -1):
+                apart = at + 1 < hit.first and words.gaps[at + 1] != NONE
+                if words.kinds[at] != PLAIN or at in taken or apart or words.lower[at].endswith("ly"):
+                    break
+                before.insert(0, at)
+            for size in range(len(before), 0, -1):
+                new = self._lookup(words, roots, [*before[-size:], hit.last])
+                if new is not None and new.name.term != hit.name.term and new.name.rank < _VAGUE:
+                    out.append(new)
+                    break
+        return out
 
     def _lookup(self, words: Words, roots: list[str], used: list[int]) -> _Hit | None:
         candidates = self.lexicon.names.get(" ".join(sorted(roots[i] for i in used)))

@@ -112,6 +112,11 @@ def test_severity_word_inside_a_name_is_passed_over(reader: TextReader) -> None:
             "absent nails and thumbs",
             {("absent nails", "HP:0001798"), ("absent nails and thumbs", "HP:0009777")},
         ),
+        (
+            "absent, short thumbs",
+            {("absent, short thumbs", "HP:0009777"), ("short thumbs", "HP:0009778")},
+        ),
+        ("abnormally short thumbs", {("short thumbs", "HP:0009778")}),
         ("fever, chest tightness and pain", {("fever", "HP:0001945")}),
         ("pain, chest clear", set()),
     ],
