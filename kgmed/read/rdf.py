@@ -33,10 +33,7 @@ __all__ = ["RDF_FORMATS", "read_rdf"]
 
 RDF_FORMATS = {"owl": "RDF_XML", "turtle": "TURTLE", "ntriples": "N_TRIPLES", "jsonld": "JSON_LD"}
 
-_KINDS: dict[str, TermKind] = {
-    KGMED + kind.capitalize(): kind
-    for kind in KINDS
-}
+_KINDS: dict[str, TermKind] = {KGMED + kind.capitalize(): kind for kind in KINDS}
 _SCOPES: dict[str, Any] = {
     OIO + "hasExactSynonym": "exact",
     OIO + "hasBroadSynonym": "broad",
