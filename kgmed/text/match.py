@@ -241,20 +241,19 @@ class DictionaryTagger:
         return []
 
     def _shared_start(self, words: Words, roots: list[str], joint: int) -> list[_Hit]:
-        """`N of A and B`: N with B. N is up to three words, A and B one or two."""
-        left: list[int] = []
-        link = False
-        for at in range(joint - 1, -1, -1):
-            if words.kinds[at] == PLAIN:
-                left.insert(0, at)
-            elif words.lower[at] in _LINKS and left:
-                link = True
-                break
-            if words.kinds[at] == JOINER or len(left) > _MAX_ELIDED or words.gaps[at] == BREAK:
-                break
-        if not link or len(left) > _MAX_ELIDED:
+        """`N of A1, A2 and B`: N with A2 and with B. N is up to three words, each A and B one or two."""
+        items: list[list[int]] = [[]]
+        of = joint - 1
+        while of > max(joint - 1 - _MAX_SERIES, 0) and words.lower[of] not in _LINKS:
+            if words.kinds[of] == JOINER or words.gaps[of] == BREAK:
+                return []
+            if words.kinds[of] == PLAIN:
+                if items[0] and words.gaps[items[0][0]] == COMMA:
+                    items.insert(0, [])
+                items[0].insert(0, of)
+            of -= 1
+        if words.lower[of] not in _LINKS or any(not 1 <= len(item) <= _MAX_ELIDED for item in items):
             return []
-        of = at
         noun: list[int] = []
         while of > 0 and words.gaps[of] == NONE and len(noun) < _MAX_SHARED and words.kinds[of - 1] == PLAIN:
             of -= 1
@@ -262,13 +261,17 @@ class DictionaryTagger:
         after = joint + 1
         while after < len(words) and words.kinds[after] == STOP and words.gaps[after] == NONE:
             after += 1
-        right = _run(words, after)
-        for begin in range(len(noun)):
-            for size in range(min(_MAX_ELIDED, len(right)), 0, -1):
-                hit = self._lookup(words, roots, noun[begin:] + right[:size])
-                if hit is not None:
-                    return [hit]
-        return []
+        out = []
+        for item in (*items[1:], _run(words, after)):
+            found = (
+                self._lookup(words, roots, noun[begin:] + item[:size])
+                for begin in range(len(noun))
+                for size in range(min(_MAX_ELIDED, len(item)), 0, -1)
+            )
+            hit = next((h for h in found if h is not None), None)
+            if hit is not None:
+                out.append(hit)
+        return out
 
     def _shared_adjective(self, words: Words, roots: list[str], joint: int, hits: list[_Hit]) -> list[_Hit]:
         """`A N1 and N2`, where `A N1` is a name: A with N2. A and N2 are one or two words."""

@@ -117,6 +117,10 @@ def test_severity_word_inside_a_name_is_passed_over(reader: TextReader) -> None:
             {("absent, short thumbs", "HP:0009777"), ("short thumbs", "HP:0009778")},
         ),
         ("abnormally short thumbs", {("short thumbs", "HP:0009778")}),
+        (
+            "absence of the nails, thumbs and hair",
+            {("absence of the nails", "HP:0001798"), ("absence of the nails, thumbs", "HP:0009777")},
+        ),
         ("fever, chest tightness and pain", {("fever", "HP:0001945")}),
         ("pain, chest clear", set()),
     ],
