@@ -45,6 +45,7 @@ LAYER = {
     "engine": 5,
     "build": 5,
     "cli": 6,
+    "__main__": 7,
 }
 
 
