@@ -98,9 +98,8 @@ def build_graph(
             sha256=table.get("sha256", "") if verified else "",
         )
         part = _read(table, path, source)
-        report(
-            f"{source.id}: {len(part.terms):,} terms, {len(part.edges):,} edges, {len(part.mappings):,} mappings"
-        )
+        counts = f"{len(part.terms):,} terms, {len(part.edges):,} edges, {len(part.mappings):,} mappings"
+        report(f"{source.id}: {counts}")
         ontology.add(part)
     return KnowledgeGraph.compile(name_courses(join_diseases(ontology)))
 

@@ -41,7 +41,7 @@ LAYER = {
     "score": 4,
     "render": 4,
     "check": 4,
-    "sparql": 4,
+    "sparql": 5,
     "engine": 5,
     "build": 5,
     "cli": 6,
@@ -61,7 +61,9 @@ def test_a_structured_diagnosis_loads_no_heavy_package():
         "print(' '.join(sorted({m.split('.')[0] for m in sys.modules})))"
     )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert not {"torch", "transformers", "spacy", "pandas", "rdflib", "networkx", "fhir"} & set(loaded.split())
+    assert not {"torch", "transformers", "spacy", "pandas", "rdflib", "networkx", "fhir"} & set(
+        loaded.split()
+    )
 
 
 def _module(path: Path) -> str:
