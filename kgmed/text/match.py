@@ -204,6 +204,8 @@ class DictionaryTagger:
         """`A and B N` holds `A N` beside `B N`; `N of A and B` holds `N of B` beside `N of A`."""
         out: list[_Hit] = []
         taken = {(h.first, h.last) for h in hits}
+        # What stands right before a joint, without a word that is left out.
+        before = {h.last + 1: h for h in reversed(hits) if h.content == h.last - h.first + 1 > 1}
         terms_at: dict[int, set[str]] = {}
         for hit in hits:
             for at in range(hit.first, hit.last + 1):
@@ -214,7 +216,7 @@ class DictionaryTagger:
             for hit in (
                 *self._shared_end(words, roots, joint),
                 *self._shared_start(words, roots, joint),
-                *self._shared_adjective(words, roots, joint, hits),
+                *self._shared_adjective(words, roots, joint, before.get(joint)),
             ):
                 known = any(hit.name.term in terms_at.get(at, ()) for at in range(hit.first, hit.last + 1))
                 if (hit.first, hit.last) not in taken and not known and _whole(words, hit):
@@ -273,9 +275,8 @@ class DictionaryTagger:
                 out.append(hit)
         return out
 
-    def _shared_adjective(self, words: Words, roots: list[str], joint: int, hits: list[_Hit]) -> list[_Hit]:
+    def _shared_adjective(self, words: Words, roots: list[str], joint: int, left: _Hit | None) -> list[_Hit]:
         """`A N1 and N2`, where `A N1` is a name: A with N2. A and N2 are one or two words."""
-        left = next((h for h in hits if h.last == joint - 1 and h.content == h.last - h.first + 1 > 1), None)
         after = joint + 1
         while after < len(words) and words.kinds[after] == STOP and words.gaps[after] == NONE:
             after += 1
