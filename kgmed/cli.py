@@ -639,10 +639,10 @@ def rules_check(file: Annotated[Path, typer.Argument(metavar="FILE")], engine: E
 # ------------------------------------------------------------ doctor
 
 _NEEDED = (
-    "numpy", "pyarrow", "safetensors", "rapidfuzz", "networkx", "pandas", "rdflib", "pyoxigraph", "oxrdflib",
-    "pyshacl", "spacy", "negspacy", "fhir.resources", "phenopackets", "defusedxml", "typer", "rich",
+    "numpy", "pyarrow", "safetensors", "rapidfuzz", "snowballstemmer", "loky", "networkx", "pandas", "rdflib",
+    "pyoxigraph", "oxrdflib", "pyshacl", "fastobo", "fhir.resources", "phenopackets", "typer", "rich",
 )  # fmt: skip
-_OPTIONAL = ("torch", "transformers", "torch-geometric")
+_OPTIONAL = ("spacy", "torch", "transformers", "torch-geometric")
 
 
 @app.command(epilog=_EXIT_CODES)
