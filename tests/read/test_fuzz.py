@@ -319,6 +319,17 @@ def test_a_document_type_in_a_comment_or_a_name_is_harmless_or_refused(tmp_path:
     assert ontology is not None and ontology.synonyms[0].text == "<!DOCTYPE"
 
 
+def test_comments_in_obo_are_skipped_and_lines_still_count(tmp_path: Path) -> None:
+    path = tmp_path / "x.obo"
+    path.write_text(OBO.replace("xref:", "! a comment\n  ! another\nxref:"), encoding="utf-8")
+    ontology = load(path)
+    assert ontology is not None and [m.other for m in ontology.mappings] == ["OMIM:1", "X:9"]
+    path.write_text(OBO.replace("xref:", "! a comment\nxrref:"), encoding="utf-8")
+    with pytest.raises(ParseError) as caught:
+        kgmed.load_ontology(path)
+    assert caught.value.line == 1 + path.read_text(encoding="utf-8").split("xrref")[0].count("\n")
+
+
 def test_imports_are_told_and_not_followed(tmp_path: Path) -> None:
     for name in ("x.owl", "x.obo"):
         (tmp_path / name).write_text(WHOLE[name], encoding="utf-8")
