@@ -627,7 +627,8 @@ def rules_show(rule_id: Annotated[str, typer.Argument(metavar="ID")], engine: En
 @rules_app.command("check")
 def rules_check(file: Annotated[Path, typer.Argument(metavar="FILE")], engine: EngineOption = None) -> None:
     """Check a rule file against the graph; exit 1 when it has an error."""
-    from kgmed.score.rules import check_rules, load_rules
+    from kgmed.score.rule_lint import check_rules
+    from kgmed.score.rules import load_rules
 
     graph = _engine(engine).graph
     issues = check_rules(load_rules(_existing(str(file))), graph)
@@ -707,7 +708,7 @@ def _check_graph(config: Path | None, loaded: list[Engine]) -> str:
 
 
 def _check_rules(engine: Engine) -> str:
-    from kgmed.score.rules import check_rules
+    from kgmed.score.rule_lint import check_rules
 
     errors = [issue for issue in check_rules(engine.rules, engine.graph) if issue.level == "error"]
     if errors:

@@ -8,13 +8,11 @@ measurements that they mention, and told over a `Case`.
 from __future__ import annotations
 
 import math
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
 from typing import Any, Literal
 
-from kgmed.errors import ConfigError, ParseError
 from kgmed.graph import HAS_PHENOTYPE, IS_A, KnowledgeGraph, Path
 from kgmed.measure import analyte
 from kgmed.record import Case, Finding, Issue, Measurement, Record
@@ -24,182 +22,22 @@ from kgmed.score.conditions import (
     AGE_UNITS,
     AtLeast,
     Condition,
-    Counted,
     Facts,
     Known,
     Mentions,
-    Quantity,
     Vocabulary,
     completed_age,
     measured_finding,
-    parse_age,
-    parse_condition,
-    parse_quantity,
-    parse_term,
 )
-from kgmed.score.formula import Formula
+from kgmed.score.rule import URGENCY, Band, Rule, Value
+from kgmed.score.rule_files import read_rule_files, read_rules
 
-__all__ = ["Rule", "RuleResult", "RuleSet", "check_rules", "load_rules"]
+__all__ = ["RuleResult", "RuleSet", "load_rules"]
 
-Kind = Literal["red_flag", "score", "criteria", "formula", "implication", "exclusion"]
-Urgency = Literal["emergency", "urgent", "soon"]
-_URGENCY: dict[str, int] = {"emergency": 0, "urgent": 1, "soon": 2}
-
-# log10 likelihood ratio of an exclusion that names none: a disease of an organ that
-# the person does not have. A thousandfold, not infinite: records hold errors.
-EXCLUSION_LOG10_LR = -3.0
 
 # With the age unknown an adult is assumed; rows of a table of ranges are picked by this age.
 _ADULT_DAYS = 40 * AGE_UNITS["year"]
 _ADULT_FROM_YEARS = 18
-
-_COMMON = {"id", "kind", "name", "source", "note"}
-_KEYS: dict[str, tuple[set[str], set[str]]] = {  # kind -> (required, optional) besides the common ones
-    "red_flag": ({"urgency", "action", "if"}, set()),
-    "score": ({"items", "bands"}, {"relevant", "disease", "maximum"}),
-    "criteria": ({"items", "bands"}, {"relevant", "disease", "maximum"}),
-    "formula": ({"formula", "inputs"}, {"unit", "digits", "relevant", "bands", "disease"}),
-    "implication": (set(), {"measure", "unit", "low", "high", "ranges", "normal_excludes", "if", "then"}),
-    "exclusion": ({"if", "diseases"}, {"log10_lr"}),
-}
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Item:
-    """One line of a score: levels of (condition, points), the first that is met counts.
-
-    A line with a single condition is one level. `group` is what criteria count by.
-    """
-
-    name: str
-    levels: tuple[tuple[Condition, float], ...]
-    group: str = ""
-
-    def tell(self, facts: Facts) -> tuple[bool | None, float, float, float, tuple[Finding, ...]]:
-        """(met, its points, fewest and most that it can add, what it rests on)."""
-        if len(self.levels) == 1:
-            ((condition, points),) = self.levels
-            truth = condition.test(facts)
-            if truth:
-                return True, points, points, points, condition.support(facts)
-            if truth is None:
-                return None, points, min(0.0, points), max(0.0, points), ()
-            return False, points, 0.0, 0.0, ()
-        possible: list[float] = []
-        for condition, points in self.levels:
-            truth = condition.test(facts)
-            if truth and not possible:
-                return points != 0, points, points, points, condition.support(facts)
-            if truth is not False:
-                possible.append(points)
-            if truth:
-                break
-        else:
-            possible.append(0.0)
-        if len(set(possible)) == 1:
-            points = possible[0]
-            return points != 0, points or self.most, points, points, ()
-        return None, self.most, min(possible), max(possible), ()
-
-    @property
-    def most(self) -> float:
-        """The points furthest from zero that the line can give."""
-        return max((points for _, points in self.levels), key=abs)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Band:
-    """What a value means: from a number of points upwards, or when a condition is met.
-
-    Attributes:
-        meaning: Words for the reader.
-        start: Lowest value of the band, or None when `condition` decides.
-        condition: Decides instead of `start`.
-        lr: Published likelihood ratio of the rule's disease in this band, or None.
-        lr_source: Where the ratio is published.
-        met: Whether reaching the band means that the disease's criteria are met.
-    """
-
-    meaning: str
-    start: float | None = None
-    condition: Condition | None = None
-    lr: float | None = None
-    lr_source: str = ""
-    met: bool = False
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Range:
-    """Limits for one sex and age: from `start` (included) to `end` (not included), in days."""
-
-    sex: str = ""
-    start: float = 0.0
-    end: float = math.inf
-    low: float | None = None
-    high: float | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rule:
-    """One rule, read and checked. Which fields are filled depends on `kind`.
-
-    Attributes:
-        id, kind, name, source, note: See docs/rules.md.
-        file: Where it was read.
-        condition: `if`, or `relevant` of scores and formulas; None holds always.
-        urgency, action: Red flags.
-        items, bands, disease, maximum: Scores and criteria.
-        formula, inputs, unit, digits: Formulas. An input is a condition, or the
-            (key, factor) of a measurement: value in its canonical unit times factor.
-        measure, low, high, ranges, normal_excludes, then: Implications.
-        diseases, log10_lr: Exclusions.
-        terms: Every (CURIE, label, place) that it names.
-    """
-
-    id: str
-    kind: Kind
-    name: str
-    source: str
-    note: str = ""
-    file: str = ""
-    condition: Condition | None = None
-    urgency: Urgency = "soon"
-    action: str = ""
-    items: tuple[Item, ...] = ()
-    bands: tuple[Band, ...] = ()
-    disease: str = ""
-    maximum: float | None = None
-    formula: Formula | None = None
-    inputs: tuple[tuple[str, Condition | _Value], ...] = ()
-    unit: str = ""
-    digits: int = 1
-    measure: str = ""
-    low: str = ""
-    high: str = ""
-    ranges: tuple[Range, ...] = ()
-    normal_excludes: frozenset[str] = frozenset(("low", "high"))
-    then: str = ""
-    diseases: tuple[str, ...] = ()
-    log10_lr: float = EXCLUSION_LOG10_LR
-    terms: tuple[tuple[str, str, str], ...] = ()
-
-    def conditions(self) -> Iterator[Condition]:
-        """Every condition inside the rule, the nested ones too."""
-        tops = [self.condition, *(c for item in self.items for c, _ in item.levels)]
-        tops += [band.condition for band in self.bands]
-        tops += [value for _, value in self.inputs if isinstance(value, Condition)]
-        for top in tops:
-            if top is not None:
-                yield from top.parts()
-
-
-@dataclass(frozen=True, slots=True)
-class _Value:
-    """An input of a formula that is measured: canonical value times factor; `age` in completed years."""
-
-    key: str
-    factor: float = 1.0
-    offset: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -219,309 +57,6 @@ class RuleResult:
     evidence: Mapping[str, list[Evidence]] = field(default_factory=dict)
 
 
-# ---------------------------------------------------------------- reading
-
-
-class _Reader:
-    """Turns one TOML table into a `Rule`; every error names file, rule and place."""
-
-    def __init__(self, table: dict[str, Any], file: str, vocabulary: Vocabulary) -> None:
-        self.table = table
-        self.file = file
-        self.vocabulary = vocabulary
-        self.terms: list[tuple[str, str, str]] = []
-
-    def fail(self, message: str, place: str = "") -> ConfigError:
-        name = self.table.get("id", "(no id)")
-        return ConfigError(message, key=f"{self.file}: rule {name}" + (f", {place}" if place else ""))
-
-    def text(self, table: dict[str, Any], key: str, place: str = "", default: str | None = None) -> str:
-        value = table.get(key, default)
-        if not isinstance(value, str) or (default is None and not value.strip()):
-            raise self.fail(f"{key} must be a line of text", place)
-        return value.strip()
-
-    def number(self, table: dict[str, Any], key: str, place: str = "") -> float:
-        value = table.get(key)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            raise self.fail(f"{key} must be a number", place)
-        return float(value)
-
-    def keys(self, table: Any, required: set[str], optional: set[str], place: str = "") -> None:
-        if not isinstance(table, dict):
-            raise self.fail("must be a table, such as { name = ..., points = 1, if = ... }", place)
-        unknown = sorted(set(table) - required - optional)
-        if unknown:
-            known = ", ".join(sorted(required | optional))
-            raise self.fail(f"unknown key {', '.join(unknown)}; known: {known}", place)
-        missing = sorted(required - set(table))
-        if missing:
-            raise self.fail(f"{', '.join(missing)} is missing", place)
-
-    def term(self, table: dict[str, Any], key: str, place: str = "") -> str:
-        if key not in table:
-            return ""
-        try:
-            curie, label = parse_term(self.text(table, key, place))
-        except ConfigError as error:
-            raise self.fail(str(error), place or key) from None
-        self.terms.append((curie, label, place or key))
-        return curie
-
-    def condition(self, given: Any, place: str, groups: Iterable[str] = ()) -> Condition:
-        try:
-            condition = parse_condition(given, self.vocabulary, groups)
-        except ConfigError as error:
-            raise self.fail(str(error), place) from None
-        self.terms += [(p.curie, p.label, place) for p in condition.parts() if isinstance(p, Known)]
-        return condition
-
-    def read(self) -> Rule:
-        table = self.table
-        kind = table.get("kind")
-        if kind not in _KEYS:
-            raise self.fail(f"kind must be one of {', '.join(_KEYS)}, not {kind!r}")
-        required, optional = _KEYS[kind]
-        self.keys(table, {"id", "kind", "name", "source"} | required, {"note"} | optional)
-        fields: dict[str, Any] = {name: self.text(table, name) for name in ("id", "name", "source")}
-        fields["note"] = self.text(table, "note", default="")
-        fields["disease"] = self.term(table, "disease")
-        if "if" in table:
-            fields["condition"] = self.condition(table["if"], "if")
-        elif "relevant" in table:
-            fields["condition"] = self.condition(table["relevant"], "relevant")
-        match kind:
-            case "red_flag":
-                fields |= self._red_flag()
-            case "score" | "criteria":
-                fields |= self._score()
-            case "formula":
-                fields |= self._formula()
-            case "implication":
-                fields |= self._implication()
-            case _:
-                fields |= self._exclusion()
-        return Rule(kind=kind, file=self.file, terms=tuple(self.terms), **fields)
-
-    def _red_flag(self) -> dict[str, Any]:
-        urgency = self.text(self.table, "urgency")
-        if urgency not in _URGENCY:
-            raise self.fail(f"urgency must be one of {', '.join(_URGENCY)}, not {urgency!r}")
-        return {"urgency": urgency, "action": self.text(self.table, "action")}
-
-    def _score(self) -> dict[str, Any]:
-        rows = self.table["items"]
-        if not isinstance(rows, list) or not rows:
-            raise self.fail("items must be a list of tables")
-        items = tuple(self._item(row, f"items[{i}]") for i, row in enumerate(rows))
-        groups = {"points", *(item.group for item in items if item.group)}
-        fields: dict[str, Any] = {"items": items, "bands": self._bands(groups)}
-        if "maximum" in self.table:
-            fields["maximum"] = self.number(self.table, "maximum")
-        return fields
-
-    def _item(self, row: Any, place: str) -> Item:
-        if isinstance(row, dict) and isinstance(row.get("name"), str):
-            place = f"item {row['name']!r}"
-        if isinstance(row, dict) and "levels" in row:
-            self.keys(row, {"name", "levels"}, {"group"}, place)
-            if not isinstance(row["levels"], list) or not row["levels"]:
-                raise self.fail("levels must be a list of tables", place)
-            levels = []
-            for level in row["levels"]:
-                self.keys(level, {"if", "points"}, set(), place)
-                levels.append((self.condition(level["if"], place), self.number(level, "points", place)))
-        else:
-            self.keys(row, {"name", "if"}, {"points", "group"}, place)
-            points = self.number(row, "points", place) if "points" in row else 1.0
-            levels = [(self.condition(row["if"], place), points)]
-        return Item(
-            name=self.text(row, "name", place), levels=tuple(levels), group=self.text(row, "group", place, "")
-        )
-
-    def _bands(self, groups: set[str]) -> tuple[Band, ...]:
-        rows = self.table.get("bands", [])
-        if not isinstance(rows, list):
-            raise self.fail("bands must be a list of tables")
-        bands = []
-        for i, row in enumerate(rows):
-            place = f"bands[{i}]"
-            self.keys(row, {"meaning"}, {"from", "if", "lr", "lr_source", "met"}, place)
-            if ("from" in row) == ("if" in row):
-                raise self.fail("a band has either from or if", place)
-            lr = self.number(row, "lr", place) if "lr" in row else None
-            if lr is not None and (lr <= 0 or "lr_source" not in row or "disease" not in self.table):
-                raise self.fail("a ratio must be above 0, with an lr_source, in a rule with a disease", place)
-            if not isinstance(row.get("met", False), bool):
-                raise self.fail("met must be true or false", place)
-            bands.append(
-                Band(
-                    meaning=self.text(row, "meaning", place),
-                    start=self.number(row, "from", place) if "from" in row else None,
-                    condition=self.condition(row["if"], place, groups) if "if" in row else None,
-                    lr=lr,
-                    lr_source=self.text(row, "lr_source", place, ""),
-                    met=row.get("met", False),
-                )
-            )
-        starts = [band.start for band in bands if band.start is not None]
-        if starts and (len(starts) < len(bands) or starts != sorted(set(starts))):
-            raise self.fail("bands must all have from, in rising order, or all have if", "bands")
-        return tuple(bands)
-
-    def _formula(self) -> dict[str, Any]:
-        inputs = self.table["inputs"]
-        if not isinstance(inputs, dict) or not inputs:
-            raise self.fail('inputs must be a table such as { sodium = "sodium mmol/L" }')
-        read = tuple((name, self._input(name, given)) for name, given in inputs.items())
-        try:
-            formula = Formula(self.text(self.table, "formula"), list(inputs))
-        except ConfigError as error:
-            raise self.fail(str(error)) from None
-        unused = sorted(set(inputs) - formula.used)
-        if unused:
-            raise self.fail(f"the formula does not use {', '.join(unused)}", "inputs")
-        digits = self.table.get("digits", 1)
-        if isinstance(digits, bool) or not isinstance(digits, int):
-            raise self.fail("digits must be a whole number")
-        return {
-            "formula": formula,
-            "inputs": read,
-            "unit": self.text(self.table, "unit", default=""),
-            "digits": digits,
-            "bands": self._bands({"points"}),
-        }
-
-    def _input(self, name: str, given: Any) -> Condition | _Value:
-        place = f"inputs.{name}"
-        if given == "age years":
-            return _Value("age")
-        if isinstance(given, str) and not given.startswith(("sex is", "HP:", "MONDO:", "ASK:")):
-            quantity, _, unit = given.partition(" ")
-            try:
-                key, convert = parse_quantity(quantity, unit, self.vocabulary)
-            except ConfigError as error:
-                raise self.fail(str(error), place) from None
-            # Unit conversions are straight lines: two points tell the way back.
-            offset = convert(0.0)
-            slope = convert(1000.0) / 1000.0 - offset / 1000.0
-            return _Value(key, 1.0 / slope, -offset / slope)
-        return self.condition(given, place)
-
-    def _implication(self) -> dict[str, Any]:
-        table = self.table
-        if ("if" in table) == ("measure" in table):
-            raise self.fail("an implication has either if and then, or measure with low or high")
-        if "if" in table:
-            self.keys(table, _COMMON - {"note"} | {"if", "then"}, {"note", "normal_excludes"})
-            return {"then": self.term(table, "then"), "normal_excludes": self._excludes({"then"}, "")}
-        self.keys(
-            table,
-            _COMMON - {"note"} | {"measure"},
-            {"note", "unit", "low", "high", "ranges", "normal_excludes"},
-        )
-        try:
-            key, convert = parse_quantity(
-                self.text(table, "measure"), self.text(table, "unit", default=""), self.vocabulary
-            )
-        except ConfigError as error:
-            raise self.fail(str(error), "measure") from None
-        if "low" not in table and "high" not in table:
-            raise self.fail("low or high must name a finding")
-        rows = table.get("ranges", [])
-        if not isinstance(rows, list):
-            raise self.fail("ranges must be a list of tables")
-        ranges = []
-        for i, row in enumerate(rows):
-            place = f"ranges[{i}]"
-            self.keys(row, set(), {"sex", "from", "to", "low", "high"}, place)
-            if row.get("sex", "") not in ("", "FEMALE", "MALE"):
-                raise self.fail("sex must be FEMALE or MALE", place)
-            limits = {}
-            for side in ("from", "to"):
-                if side in row:
-                    try:
-                        n, unit = parse_age(self.text(row, side, place))
-                    except ConfigError as error:
-                        raise self.fail(str(error), place) from None
-                    limits[side] = n * AGE_UNITS[unit]
-            ranges.append(
-                Range(
-                    sex=row.get("sex", ""),
-                    start=limits.get("from", 0.0),
-                    end=limits.get("to", math.inf),
-                    low=convert(self.number(row, "low", place)) if "low" in row else None,
-                    high=convert(self.number(row, "high", place)) if "high" in row else None,
-                )
-            )
-        return {
-            "measure": key,
-            "low": self.term(table, "low"),
-            "high": self.term(table, "high"),
-            "ranges": tuple(ranges),
-            "normal_excludes": self._excludes({"low", "high"}, ["low", "high"]),
-        }
-
-    def _excludes(self, allowed: set[str], default: Any) -> frozenset[str]:
-        given = self.table.get("normal_excludes", list(default))
-        if not isinstance(given, list) or not set(given) <= allowed:
-            raise self.fail(f"normal_excludes must be a list of {', '.join(sorted(allowed))}")
-        return frozenset(given)
-
-    def _exclusion(self) -> dict[str, Any]:
-        rows = self.table["diseases"]
-        if not isinstance(rows, list) or not rows:
-            raise self.fail("diseases must be a list such as ['MONDO:0003105 prostate disorder']")
-        diseases = []
-        for row in rows:
-            diseases.append(self.term({"diseases": row}, "diseases"))
-        fields: dict[str, Any] = {"diseases": tuple(diseases)}
-        if "log10_lr" in self.table:
-            fields["log10_lr"] = self.number(self.table, "log10_lr")
-            if fields["log10_lr"] >= 0:
-                raise self.fail("log10_lr of an exclusion must be below 0")
-        return fields
-
-
-def _read_vocabulary(data: dict[str, Any], file: str, vocabulary: Vocabulary) -> None:
-    for name, row in data.get("quantities", {}).items():
-        key = f"{file}: quantities.{name}"
-        if not isinstance(row, dict) or not isinstance(row.get("name"), str):
-            raise ConfigError('must be a table such as { name = "PHQ-9 total score" }', key=key)
-        unknown = sorted(set(row) - {"name", "code", "names", "unit"})
-        if unknown:
-            raise ConfigError(f"unknown key {', '.join(unknown)}; known: code, name, names, unit", key=key)
-        vocabulary.quantities[name] = Quantity(
-            id=name,
-            name=row["name"],
-            code=row.get("code", ""),
-            names=tuple(n.lower() for n in row.get("names", ())),
-            unit=row.get("unit", ""),
-        )
-    for name, words in data.get("medications", {}).items():
-        if not isinstance(words, list) or not words or not all(isinstance(w, str) and w for w in words):
-            raise ConfigError("must be a list of drug names", key=f"{file}: medications.{name}")
-        vocabulary.medications[name] = tuple(w.lower() for w in words)
-
-
-def _read_rules(tables: list[tuple[Any, str]], vocabulary: Vocabulary) -> tuple[Rule, ...]:
-    for table, file in tables:
-        if not isinstance(table, dict):
-            raise ConfigError("a rule must be a table", key=file)
-        if table.get("kind") == "formula" and isinstance(table.get("id"), str):
-            unit = table.get("unit", "")
-            vocabulary.formulas[table["id"]] = unit if isinstance(unit, str) else ""
-    rules: dict[str, Rule] = {}
-    for table, file in tables:
-        rule = _Reader(table, file, vocabulary).read()
-        if rule.id in rules:
-            raise ConfigError(
-                f"the id is taken by a rule in {rules[rule.id].file}", key=f"{file}: rule {rule.id}"
-            )
-        rules[rule.id] = rule
-    return tuple(rules.values())
-
-
 def load_rules(*places: str | FilePath) -> RuleSet:
     """Read rule files.
 
@@ -534,33 +69,8 @@ def load_rules(*places: str | FilePath) -> RuleSet:
             measurement or unit, a missing source, or an id that is taken. The message
             names file, rule and place.
     """
-    files: list[FilePath] = []
-    for place in map(FilePath, places):
-        files += sorted(place.glob("*.toml")) if place.is_dir() else [place]
-    vocabulary = Vocabulary()
-    tables: list[tuple[Any, str]] = []
-    for path in files:
-        try:
-            data = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise ParseError(f"not a TOML file: {error}", path=str(path)) from None
-        except FileNotFoundError:
-            raise ParseError("there is no such file", path=str(path)) from None
-        unknown = sorted(set(data) - {"rule", "quantities", "medications"})
-        if unknown:
-            raise ConfigError(
-                f"unknown key {', '.join(unknown)}; known: [[rule]], [quantities], [medications]",
-                key=path.name,
-            )
-        _read_vocabulary(data, path.name, vocabulary)
-        rows = data.get("rule", [])
-        if not isinstance(rows, list):
-            raise ConfigError("write [[rule]] above every rule", key=path.name)
-        tables += [(row, path.name) for row in rows]
-    return RuleSet(_read_rules(tables, vocabulary), vocabulary)
-
-
-# ---------------------------------------------------------------- applying
+    rules, vocabulary = read_rule_files(places)
+    return RuleSet(rules, vocabulary)
 
 
 class RuleSet:
@@ -608,7 +118,7 @@ class RuleSet:
             medications=dict(self.vocabulary.medications),
             formulas=dict(self.vocabulary.formulas),
         )
-        added = {rule.id: rule for rule in _read_rules([(table, file) for table in tables], vocabulary)}
+        added = {rule.id: rule for rule in read_rules([(table, file) for table in tables], vocabulary)}
         kept = [added.pop(rule.id, rule) for rule in self.rules]
         return RuleSet((*kept, *added.values()), vocabulary)
 
@@ -831,7 +341,7 @@ class _Bound:
                     if band is not None and rule.disease and (band.lr is not None or band.met):
                         line = self._evidence(rule, score, band)
                         evidence.setdefault(line.disease, []).append(line)
-        flags.sort(key=lambda flag: _URGENCY[flag.urgency])
+        flags.sort(key=lambda flag: URGENCY[flag.urgency])
         if fired:
             excluded = self._excluded(tuple(fired))
             if evidence:
@@ -955,7 +465,7 @@ class _Index:
             )
         else:
             needed = [
-                value.key for _, value in rule.inputs if isinstance(value, _Value) and value.key != "age"
+                value.key for _, value in rule.inputs if isinstance(value, Value) and value.key != "age"
             ]
             keys = frozenset(needed[:1]) or None
         for key in self._measured(keys or frozenset()):
@@ -970,7 +480,7 @@ class _Index:
             formula = self._bound.formulas.get(key)
             out.add(key)
             if formula is not None:
-                out |= {value.key for _, value in formula.inputs if isinstance(value, _Value)}
+                out |= {value.key for _, value in formula.inputs if isinstance(value, Value)}
         return out
 
     def candidates(self, facts: Facts) -> list[Rule]:
@@ -1059,7 +569,7 @@ def _band(rule: Rule, facts: Facts, low: float, high: float) -> Band | None:
     return at_low if at_low is at_high else None
 
 
-def _input(value: Condition | _Value, facts: Facts) -> tuple[float | None, tuple[Finding, ...]]:
+def _input(value: Condition | Value, facts: Facts) -> tuple[float | None, tuple[Finding, ...]]:
     if isinstance(value, Condition):
         truth = value.test(facts)
         return (None if truth is None else float(truth)), value.support(facts) if truth else ()
@@ -1110,88 +620,3 @@ def _formula_score(rule: Rule, facts: Facts) -> tuple[Score, Band | None] | None
         ),
         band,
     )
-
-
-# ---------------------------------------------------------------- checking
-
-
-def check_rules(rules: RuleSet, graph: KnowledgeGraph) -> list[Issue]:
-    """What is wrong with rules, as far as a graph can tell.
-
-    Finds terms that the graph does not hold, obsolete terms, labels that are not
-    the term's name or one of its synonyms, bands that no value reaches, limits
-    that leave nothing between them, and sources without a year.
-    """
-    issues: list[Issue] = []
-
-    def add(
-        rule: Rule, code: str, message: str, fix: str, level: Literal["error", "warning"] = "error"
-    ) -> None:
-        issues.append(
-            Issue(level=level, code=code, message=message, fix=fix, field=f"{rule.file}: rule {rule.id}")
-        )
-
-    names: dict[str, set[str]] = {}
-    for synonym in graph.synonyms():
-        names.setdefault(synonym.term, set()).add(synonym.text.lower())
-    for rule in rules:
-        for curie, label, place in rule.terms:
-            if curie.startswith("ASK:"):
-                if not label:
-                    add(rule, "no-label", f"{place}: {curie} asks nothing.", "Write the question after it.")
-                continue
-            if curie not in graph:
-                add(rule, "unknown-term", f"{place}: the graph holds no {curie}.", "Look the identifier up.")
-                continue
-            term = graph.term(curie)
-            if term.obsolete:
-                successor = term.replaced_by or "nothing"
-                add(
-                    rule, "obsolete-term", f"{place}: {curie} is obsolete.", f"It is replaced by {successor}."
-                )
-            elif label.lower() != term.name.lower() and label.lower() not in names.get(curie, ()):
-                add(
-                    rule,
-                    "wrong-label",
-                    f"{place}: {curie} is {term.name!r}, not {label!r}.",
-                    "Correct one of them.",
-                )
-        _check_bands(rule, add)
-        if not any(part.isdigit() and len(part) == 4 for part in _words(rule.source)):
-            add(rule, "no-year", "The source has no year.", "Cite authors, journal and year.", "warning")
-        for row in rule.ranges:
-            if row.low is not None and row.high is not None and row.low >= row.high:
-                add(rule, "empty-range", "A range has its low above its high.", "Correct the limits.")
-    return issues
-
-
-def _words(text: str) -> list[str]:
-    return "".join(c if c.isalnum() else " " for c in text).split()
-
-
-def _check_bands(rule: Rule, add: Any) -> None:
-    if not rule.items:
-        return
-    high = sum(max(0.0, *(p for _, p in item.levels)) for item in rule.items)
-    low = sum(min([p for _, p in item.levels] + [0.0]) for item in rule.items)
-    counts = {
-        group: sum(1 for item in rule.items if item.group == group)
-        for group in {item.group for item in rule.items if item.group}
-    }
-    starts = [band.start for band in rule.bands if band.start is not None]
-    for i, band in enumerate(rule.bands):
-        if band.start is not None:
-            following = starts[i + 1] if i + 1 < len(starts) else math.inf
-            if band.start > high or following <= low:
-                add(rule, "unreachable-band", f"No value reaches {band.meaning!r}.", "Correct its from.")
-        for part in band.condition.parts() if band.condition else ():
-            if isinstance(part, Counted):
-                most = high if part.group == "points" else counts.get(part.group, 0)
-                for sign, limit in part.tests:
-                    if sign in (">=", ">", "=") and limit > most:
-                        add(
-                            rule,
-                            "unreachable-band",
-                            f"{part.group} cannot reach {limit:g} in {band.meaning!r}.",
-                            "Correct the limit.",
-                        )

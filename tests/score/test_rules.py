@@ -16,7 +16,8 @@ from kgmed.record import Case, Finding, KnownDisease, Measurement, Medication, R
 from kgmed.resources import ontologies_folder
 from kgmed.result import Score
 from kgmed.score.formula import Formula
-from kgmed.score.rules import RuleResult, RuleSet, check_rules, load_rules
+from kgmed.score.rule_lint import check_rules
+from kgmed.score.rules import RuleResult, RuleSet, load_rules
 
 YEAR = 365.25
 UNITS = {
