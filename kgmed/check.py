@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal
@@ -17,6 +18,7 @@ __all__ = ["check"]
 _MIN_CERTAINTY = 0.5
 # A search for the nearest terms takes tens of milliseconds: this many per record.
 _MAX_SEARCHES = 5
+_WELL_FORMED = re.compile(r"(HP|MONDO):\d{7}")
 _NOT_CURRENT = {
     "historical": "historical, not current",
     "family": "said of a family member",
@@ -141,8 +143,14 @@ def _current_term(finding: Finding, graph: KnowledgeGraph, issue: _Report, *, se
                 "choose a current term",
             )
         else:
-            nearest = graph.nearest(finding.term, limit=3) if search and len(finding.term) <= 100 else ()
-            hint = f"nearest: {', '.join(nearest)}" if nearest else "look the term up in the ontology"
+            # The neighbours of a well-formed number mean nothing; those of a misspelling do.
+            searched = search and not _WELL_FORMED.fullmatch(finding.term) and len(finding.term) <= 100
+            nearest = graph.nearest(finding.term, limit=3) if searched else ()
+            hint = (
+                f"nearest: {', '.join(nearest)}"
+                if nearest
+                else "it may be mistyped, or newer than the release that the graph was built from"
+            )
             # A CURIE may be named in a message; anything else might be the patient's words.
             name = finding.term if is_public(finding.term) else "the given term"
             issue("error", "unknown-term", finding, f"the graph does not know {name}", hint)

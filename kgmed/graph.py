@@ -396,13 +396,29 @@ class KnowledgeGraph:
 
     def nearest(self, text: str, limit: int = 5) -> tuple[str, ...]:
         """CURIEs whose identifier or name is spelled most like `text`, best first."""
-        from rapidfuzz import fuzz, process, utils
+        from rapidfuzz import fuzz, process
 
-        choices = {t.curie: (t.curie if ":" in text else t.name) for t in self._terms if not t.obsolete}
-        found = process.extract(
-            text, choices, scorer=fuzz.ratio, processor=utils.default_process, limit=limit
-        )
-        return tuple(curie for _, score, curie in found if score >= 60)
+        choices = self._spellings["curie" if ":" in text else "name"]
+        found = process.extract(text.lower(), choices, scorer=fuzz.ratio, limit=limit)
+        return tuple(self._current_curies[row] for _, score, row in found if score >= 60)
+
+    @cached_property
+    def _current_curies(self) -> list[str]:
+        columns = self._terms.columns
+        return [c for c, obsolete in zip(columns["curie"], columns["obsolete"], strict=True) if not obsolete]
+
+    @cached_property
+    def _spellings(self) -> dict[str, list[str]]:
+        """Identifiers and names of the terms that are not obsolete, in lower case."""
+        columns = self._terms.columns
+        return {
+            field: [
+                text.lower()
+                for text, obsolete in zip(columns[field], columns["obsolete"], strict=True)
+                if not obsolete
+            ]
+            for field in ("curie", "name")
+        }
 
     # ------------------------------------------------------------ names and mappings
 

@@ -290,11 +290,14 @@ class LikelihoodIndex:
                 values = np.log10(p) - self._log10_background[row]
             else:
                 columns, values = self._inherited_row(ancestor)
+                if not len(columns):
+                    continue
             best[columns] = np.maximum(best[columns], values)
         columns, p = self._negative.row(row)
-        against = np.minimum(0.0, np.log10(p) - self._log10_background[row])
-        has_positive = np.isin(columns, self._any.row(row)[0])
-        best[columns[~has_positive]] = against[~has_positive]
+        if len(columns):
+            against = np.minimum(0.0, np.log10(p) - self._log10_background[row])
+            has_positive = np.isin(columns, self._any.row(row)[0])
+            best[columns[~has_positive]] = against[~has_positive]
         columns = np.flatnonzero(best)
         cached = columns, best[columns].astype(np.float64)
         self._cached_entries += len(columns)
