@@ -461,7 +461,7 @@ class _Asker:
         """Finding row -> (information gain in bits, chance that it is present)."""
         index = self._engine.index
         weights = self._engine.scores(self._scored.case, self._scored.rule_evidence)
-        likeliest = np.argsort(-weights, kind="stable")[:_ASK_OVER]
+        likeliest = np.argsort(-weights, kind="stable")[:_ASK_OVER].astype(np.int32)
         share = np.power(10.0, weights[likeliest] - weights[likeliest].max())
         share /= share.sum()
         known: set[int] = set()

@@ -489,7 +489,7 @@ class KnowledgeGraph:
         if known is None:
             nodes, rows, other = self._mapping_rows
             node = self._ids.get(curie, -1)
-            low, high = np.searchsorted(nodes, [node, node + 1])
+            low, high = _run(nodes, node)
             known = tuple(sorted({str(other[i]) for i in rows[low:high].tolist()}))
             self._mappings_of[curie] = known
         return known
@@ -509,11 +509,11 @@ class KnowledgeGraph:
         rows: np.ndarray[Any, Any]
         if subject is not None:
             node = self._ids.get(subject, -1)
-            low, high = np.searchsorted(columns.subject, [node, node + 1])
+            low, high = _run(columns.subject, node)
             rows = np.arange(low, high)
         elif object_ is not None:
             node = self._ids.get(object_, -1)
-            low, high = np.searchsorted(self._objects_sorted, [node, node + 1])
+            low, high = _run(self._objects_sorted, node)
             rows = np.sort(self._by_object[low:high])
         else:
             rows = np.arange(len(columns))
@@ -625,9 +625,9 @@ class KnowledgeGraph:
         while frontier and target not in came:
             following: list[int] = []
             for node in frontier:
-                low, high = np.searchsorted(c.subject, [node, node + 1])
+                low, high = _run(c.subject, node)
                 forward = np.arange(low, high)
-                low, high = np.searchsorted(self._objects_sorted, [node, node + 1])
+                low, high = _run(self._objects_sorted, node)
                 backward = self._by_object[low:high]
                 for rows, others, is_forward in ((forward, c.object, True), (backward, c.subject, False)):
                     rows = rows[allowed[rows]]
@@ -816,7 +816,7 @@ class KnowledgeGraph:
             return None
         return _read_checked(self.folder / name, self._checksums[name])
 
-    def _table(self, name: str) -> Any:
+    def _table(self, name: str, *, coded: Sequence[str] = ()) -> Any:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
@@ -825,7 +825,8 @@ class KnowledgeGraph:
         data = _read_checked(path, self._checksums.get(path.name, ""))
         try:
             # Not pq.read_table: it imports pyarrow.dataset, which takes longer than the reading.
-            return pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False)
+            file = pq.ParquetFile(pa.BufferReader(data), read_dictionary=list(coded))
+            return file.read(use_threads=False)
         except (pa.ArrowInvalid, OSError) as error:
             raise GraphFileError(f"{path} is not a Parquet table ({error})") from None
 
@@ -834,21 +835,27 @@ class KnowledgeGraph:
         return {column: table.column(column).to_pylist() for column in table.column_names}
 
     def _read_edges(self) -> EdgeColumns:
-        table = self._table("edges")
+        table = self._table("edges", coded=_CODED)
         out: dict[str, Any] = {}
         for name in table.column_names:
             column = table.column(name).combine_chunks()
             if name in _CODED:
-                coded = column.dictionary_encode()
                 out[name] = _Coded(
-                    np.from_dlpack(coded.indices).astype(np.int32, copy=False),
-                    tuple(coded.dictionary.to_pylist()),
+                    np.from_dlpack(column.indices).astype(np.int32, copy=False),
+                    tuple(column.dictionary.to_pylist()),
                 )
             else:
                 # Not column.to_numpy(): it imports pandas.
                 out[name] = np.from_dlpack(column)
         out["negated"] = out["negated"].astype(np.bool_)
         return EdgeColumns(**out)
+
+
+def _run(ascending: IntArray, node: int) -> tuple[int, int]:
+    """Where `node` stands in an ascending column, as (first row, row after the last)."""
+    # Of the column's own type: numpy would turn the whole column into the type of the wanted numbers.
+    low, high = np.searchsorted(ascending, np.asarray([node, node + 1], dtype=ascending.dtype))
+    return int(low), int(high)
 
 
 def _mentioned(

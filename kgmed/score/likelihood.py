@@ -298,7 +298,7 @@ class LikelihoodIndex:
             against = np.minimum(0.0, np.log10(p) - self._log10_background[row])
             has_positive = np.isin(columns, self._any.row(row)[0])
             best[columns[~has_positive]] = against[~has_positive]
-        columns = np.flatnonzero(best)
+        columns = np.flatnonzero(best != 0.0)
         cached = columns, best[columns].astype(np.float64)
         self._cached_entries += len(columns)
         while self._cached_entries > _CACHED_ENTRIES:
