@@ -367,7 +367,7 @@ def relative(ranking: Ranking) -> str:
     )
     return (
         "Each probability is of that disease against not that disease, relative to the diseases the graph "
-        f"knows ({known}); they do not sum to one."
+        f"knows ({known}), as if the patient had exactly one of them."
     )
 
 
