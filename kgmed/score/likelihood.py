@@ -81,8 +81,8 @@ _STAGE_OF_TERM: dict[str, tuple[int, ...]] = {
 }
 # Onset is recorded coarsely: a share of each observation goes to the stages beside it.
 _STAGE_KEPT, _STAGE_SPILLED = 0.7, 0.15
-# Rows of present findings that are kept ready, in entries of 16 bytes: 80 MB.
-_CACHED_ENTRIES = 5_000_000
+# Rows of present findings that are kept ready, in entries of 8 bytes: 80 MB.
+_CACHED_ENTRIES = 10_000_000
 _X_LINKED_RECESSIVE = "HP:0001419"
 
 
@@ -299,7 +299,7 @@ class LikelihoodIndex:
             has_positive = np.isin(columns, self._any.row(row)[0])
             best[columns[~has_positive]] = against[~has_positive]
         columns = np.flatnonzero(best != 0.0)
-        cached = columns, best[columns].astype(np.float64)
+        cached = columns.astype(np.int32), best[columns]
         self._cached_entries += len(columns)
         while self._cached_entries > _CACHED_ENTRIES:
             oldest = next(iter(self._present_rows))
@@ -333,7 +333,7 @@ class LikelihoodIndex:
                 0.0, np.log10(1.0 - p) - math.log10(1.0 - self.background[row]) + self.config.looked_for
             )
             counts = values < 0
-            cached = columns[counts].astype(np.intp), values[counts].astype(np.float64)
+            cached = columns[counts], values[counts].astype(np.float32)
             self._excluded_rows[row] = cached
         return cached
 
@@ -376,15 +376,15 @@ class LikelihoodIndex:
 
     def log10_lr(self, case: Case) -> np.ndarray[Any, np.dtype[np.float64]]:
         """Sum of the log10 likelihood ratios of a case, for all diseases."""
-        total = np.zeros(len(self), dtype=np.float64)
-        for curie in sorted(case.present):
-            if (row := self._row(curie)) is not None:
-                columns, values = self.present_row(row)
-                total[columns] += values
-        for curie in sorted(case.excluded):
-            if (row := self._row(curie)) is not None:
-                columns, values = self.excluded_row(row)
-                total[columns] += values
+        rows = [self.present_row(row) for c in sorted(case.present) if (row := self._row(c)) is not None]
+        rows += [self.excluded_row(row) for c in sorted(case.excluded) if (row := self._row(c)) is not None]
+        total: np.ndarray[Any, np.dtype[np.float64]] = np.zeros(len(self), dtype=np.float64)
+        if rows:  # one pass over all entries: half the time of adding row by row
+            total += np.bincount(
+                np.concatenate([columns for columns, _ in rows]),
+                np.concatenate([values for _, values in rows]),
+                minlength=len(self),
+            )
         if (age := stage_of_case(case)) is not None:
             total += self.age_row(age[0], is_onset=age[1])
         if (ratios := self._sex_ratios(case.record.sex)) is not None:
