@@ -65,6 +65,7 @@ class EngineConfig:
 
     Attributes:
         graph: Folder of the compiled graph; "" is the one that ships with kgmed.
+            In a TOML file, folders and files are relative to that file.
         policy: What to do about problems in a record: `default` keeps going and
             reports, `strict` stops at the first error.
         rules: Further rule files or folders.
@@ -94,8 +95,12 @@ class EngineConfig:
         likelihood = table.pop("likelihood", {})
         if not isinstance(likelihood, dict):
             raise ConfigError("must be a table", key="likelihood")
+        # Paths are meant from where the file lies, so it works from any folder.
+        base = Path(path).parent
+        if isinstance(table.get("graph"), str) and table["graph"]:
+            table["graph"] = str(base / table["graph"])
         if isinstance(table.get("rules"), list):
-            table["rules"] = tuple(table["rules"])
+            table["rules"] = tuple(str(base / place) for place in table["rules"])
         config: EngineConfig = _make(
             cls, {**table, "likelihood": _make(LikelihoodConfig, likelihood, "likelihood.")}, ""
         )

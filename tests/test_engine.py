@@ -333,3 +333,12 @@ def test_no_probability_is_ever_one():
     assert 0.99999 < diagnosis.posttest_probability < 1.0
     total = log10_odds(diagnosis.pretest_probability) + diagnosis.explanation.log10_lr
     assert total == pytest.approx(log10_odds(diagnosis.posttest_probability), abs=1e-9)
+
+
+def test_paths_in_a_settings_file_are_relative_to_it(tmp_path, monkeypatch):
+    terms = [Term(curie="ex:f", name="f"), Term(curie="ex:D", name="d", kind="disease")]
+    edges = [Edge(subject="ex:D", predicate="has_phenotype", object="ex:f")]
+    KnowledgeGraph.compile(Ontology(terms=terms, edges=edges)).save(tmp_path / "mine")
+    (tmp_path / "engine.toml").write_text('graph = "mine"\n', encoding="utf-8")
+    monkeypatch.chdir("/")
+    assert load_engine(tmp_path / "engine.toml").diagnose({"present": ["ex:f"]})[0].disease == "ex:D"
