@@ -14,8 +14,8 @@ from kgmed.record import Case, Finding, Issue, KnownDisease, Record
 
 __all__ = ["check"]
 
-# What is said of a patient only in passing counts less than this: it is not scored.
-_MIN_CERTAINTY = 0.5
+# A finding that is no surer than this ("possible", "suspected") is set aside, not scored.
+_UNCERTAIN = 0.5
 # A search for the nearest terms takes tens of milliseconds: this many per record.
 _MAX_SEARCHES = 5
 _WELL_FORMED = re.compile(r"(HP|MONDO):\d{7}")
@@ -90,7 +90,7 @@ def check(record: Record, graph: KnowledgeGraph, *, policy: str = "default") -> 
             issue("warning", "not-a-finding", finding, f"{term} is a term of kind {kind}", "give a finding")
         elif finding.context in _NOT_CURRENT:
             set_aside.append((finding, _NOT_CURRENT[finding.context]))
-        elif finding.certainty < _MIN_CERTAINTY:
+        elif finding.certainty <= _UNCERTAIN:
             set_aside.append((finding, "uncertain"))
         else:
             current.append(finding)

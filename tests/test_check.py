@@ -194,3 +194,10 @@ def test_checking_twice_changes_nothing(record: Record) -> None:
     assert again.findings == case.findings
     assert again.set_aside == ()
     assert {issue.code for issue in again.issues} <= {"empty-record"}
+
+
+def test_what_is_merely_suspected_is_set_aside() -> None:
+    record = Record(findings=(Finding(term=C, certainty=0.5), Finding(term=D, certainty=0.6)))
+    case = check(record, GRAPH)
+    assert case.present == {D}
+    assert [reason for _, reason in case.set_aside] == ["uncertain"]
