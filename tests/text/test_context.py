@@ -24,6 +24,8 @@ def said(text: str, mention: str) -> Assertion:
         ("Not only fever but also a rash", "fever", set()),
         ("Possible pneumonia", "pneumonia", {"uncertain"}),
         ("Pneumonia cannot be ruled out.", "Pneumonia", {"uncertain"}),
+        ("Fever and possible pneumonia", "Fever", set()),
+        ("Fever and suspected pneumonia", "Fever", set()),
         ("History of asthma", "asthma", {"historical"}),
         ("A 3-day history of fever", "fever", set()),
         ("Stroke 4 years ago", "Stroke", {"historical"}),
