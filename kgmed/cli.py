@@ -511,7 +511,7 @@ def graph_query(
     """Ask the graph in SPARQL. The first query writes the graph's RDF store to the user's cache folder."""
     import csv
 
-    from kgmed.sparql import query
+    from kgmed.sparql import is_stored, query
 
     if sparql.startswith("@"):
         file = _existing(sparql[1:])
@@ -519,7 +519,10 @@ def graph_query(
             sparql = file.read_text(encoding="utf-8")
         except UnicodeDecodeError:
             raise ParseError("not UTF-8 text", path=str(file)) from None
-    rows = query(_engine(engine).graph, sparql, limit=limit)
+    graph = _engine(engine).graph
+    if not is_stored(graph):
+        _say("kgmed: writing the graph's RDF store, once; a large graph takes about a minute")
+    rows = query(graph, sparql, limit=limit)
     if len(rows) == limit:
         _say(f"kgmed: stopped at {limit:,} rows; raise --limit to see more")
     if format is _QueryFormat.json:

@@ -27,7 +27,15 @@ from kgmed.read.vocabulary import PREFIXES, curie_of
 if TYPE_CHECKING:
     import rdflib
 
-__all__ = ["cached_store", "graph_from_endpoint", "open_store", "query", "to_rdf", "write_store"]
+__all__ = [
+    "cached_store",
+    "graph_from_endpoint",
+    "is_stored",
+    "open_store",
+    "query",
+    "to_rdf",
+    "write_store",
+]
 
 DEFAULT_LIMIT = 10_000
 """Rows that `query` returns unless asked for more."""
@@ -162,6 +170,16 @@ def _open(folder: Path) -> Any:
         raise InputError(f"{folder} cannot be opened as a store ({error}); write it again") from None
 
 
+def _cache_folder(graph: KnowledgeGraph) -> Path:
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kgmed" / "stores"
+    return cache / f"{graph.checksum[:32]}-{_STORE_VERSION}"
+
+
+def is_stored(graph: KnowledgeGraph) -> bool:
+    """Whether the graph's store is in the user's cache folder already."""
+    return bool(graph.checksum) and (_cache_folder(graph) / _DONE).exists()
+
+
 def cached_store(graph: KnowledgeGraph) -> Path:
     """Folder of the graph's store under the user's cache folder, written on first use.
 
@@ -170,9 +188,8 @@ def cached_store(graph: KnowledgeGraph) -> Path:
     """
     if not graph.checksum:
         raise InputError("this graph is not saved yet: save and load it, or use write_store(graph, folder)")
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kgmed" / "stores"
-    folder = cache / f"{graph.checksum[:32]}-{_STORE_VERSION}"
-    if not (folder / _DONE).exists():
+    folder = _cache_folder(graph)
+    if not is_stored(graph):
         write_store(graph, folder)
     return folder
 
