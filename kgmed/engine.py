@@ -32,6 +32,7 @@ from kgmed.result import (
     posttest_probability,
 )
 from kgmed.score.likelihood import LikelihoodIndex
+from kgmed.score.profile import Profile
 from kgmed.score.rules import RuleSet, load_rules
 
 if TYPE_CHECKING:
@@ -292,7 +293,7 @@ class Engine:
         self, scored: _Scored, column: int, pretest: float, odds: float, asker: _Asker
     ) -> Explanation:
         disease = self._diseases[column]
-        profile = self.index.profile(disease)
+        profile = Profile(self.index, disease)
         evidence = profile.evidence(scored.case) + list(scored.rule_evidence.get(disease, ()))
         moved = math.fsum(e.log10_lr for e in evidence if e.calibrated)
         evidence.append(
@@ -366,7 +367,7 @@ class Engine:
         weights = self.scores(case, told.evidence)
         if without_references:
             name = self._diseases[column]
-            profile = self.index.profile(name, without_references=without_references)
+            profile = Profile(self.index, name, without_references=without_references)
             if not profile.frequency and not profile.negative:
                 weights[column] = -np.inf
             else:
@@ -466,7 +467,7 @@ class _Asker:
         share /= share.sum()
         known: set[int] = set()
         for finding in self._scored.case.findings:
-            if (row := index._row(finding.term)) is not None:
+            if (row := index.row(finding.term)) is not None:
                 # Whatever lies above a present finding is known; so is an excluded one.
                 known.update(index.ancestors(row).tolist() if not finding.excluded else [row])
         rows = [row for row in index.annotated_rows(likeliest).tolist() if row not in known]
@@ -484,7 +485,7 @@ class _Asker:
     def questions(self, disease: str) -> tuple[Question, ...]:
         """The findings of a disease whose answer would tell most."""
         graph, index = self._engine.graph, self._engine.index
-        profile = index.profile(disease)
+        profile = Profile(index, disease)
         candidates = [
             Question(
                 term=(curie := graph.curie(int(index.terms[row]))),

@@ -15,6 +15,7 @@ from kgmed.graph import KnowledgeGraph
 from kgmed.ontology import Edge, Ontology, Synonym, Term
 from kgmed.record import Finding, Record
 from kgmed.result import Failure, Ranking, log10_odds
+from kgmed.score.profile import Profile
 
 MARFAN = {
     "id": "m1",
@@ -145,7 +146,7 @@ def test_the_index_and_the_reasons_give_the_same_numbers(engine):
     index = engine.index
     chance = random.Random(7)
     for column in chance.sample(range(len(index)), 25):
-        profile = index.profile(engine.graph.curie(int(index.diseases[column])))
+        profile = Profile(index, engine.graph.curie(int(index.diseases[column])))
         rows = [*list(profile.frequency)[:15], *list(profile.negative)[:5]]
         rows += chance.sample(range(len(index.terms)), 15)
         for row in rows:
@@ -175,7 +176,7 @@ def test_sex_and_age_of_onset_count(engine):
     ages = {}
     for onset in (0.0, 50 * 365.25):  # familial Parkinson disease begins in adult life
         record = Record(findings=(Finding(term="HP:0001300"),), onset_days=onset)
-        profile = engine.index.profile(engine.graph.resolve("OMIM:168600"))
+        profile = Profile(engine.index, engine.graph.resolve("OMIM:168600"))
         evidence = profile.age(engine.case(record))
         assert evidence.match == "age"
         ages[onset] = evidence.log10_lr

@@ -21,7 +21,6 @@ disease, with the reason for each. A test holds the two against each other.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -30,81 +29,20 @@ import numpy as np
 
 from kgmed.config import LikelihoodConfig
 from kgmed.errors import GraphFileError
-from kgmed.graph import HAS_PHENOTYPE, IS_A, KnowledgeGraph, Path
-from kgmed.ontology import Edge
-from kgmed.record import Case, Finding
-from kgmed.result import Evidence, Match
+from kgmed.graph import HAS_PHENOTYPE, IS_A, KnowledgeGraph
+from kgmed.record import Case
+from kgmed.score.frequency import MAX_FREQUENCY, MAX_NEGATIVE
+from kgmed.score.onset import onset_table, stage_of_case
 
-__all__ = ["ONSET_STAGES", "LikelihoodIndex", "Profile", "stage_of_days"]
+__all__ = ["INDEX_FILE", "X_LINKED_RECESSIVE", "LikelihoodIndex"]
 
-FloatArray = np.ndarray[Any, np.dtype[Any]]  # float32 throughout
 IntArray = np.ndarray[Any, np.dtype[Any]]
+FloatArray = np.ndarray[Any, np.dtype[Any]]  # float32 throughout
 
 INDEX_FILE = "likelihood.safetensors"
-_DAYS_PER_YEAR = 365.25
-_MAX_FREQUENCY = 0.99  # no finding is certain: an obligate one can be overlooked
-_MAX_NEGATIVE = 0.5  # 0 of 1 patients is no proof of absence, but no sign of presence either
-
-# Stages of onset as HPO defines them (HP:0003674 and below), with the age in days
-# at which each ends.
-ONSET_STAGES: tuple[tuple[str, float], ...] = (
-    ("antenatal", 0.0),
-    ("congenital", 1.0),
-    ("neonatal", 28.0),
-    ("infantile", _DAYS_PER_YEAR),
-    ("childhood", 5 * _DAYS_PER_YEAR),
-    ("juvenile", 16 * _DAYS_PER_YEAR),
-    ("young adult", 40 * _DAYS_PER_YEAR),
-    ("middle age", 60 * _DAYS_PER_YEAR),
-    ("late", math.inf),
-)
-_STAGE_OF_TERM: dict[str, tuple[int, ...]] = {
-    "HP:0030674": (0,),
-    "HP:0011460": (0,),
-    "HP:0011461": (0,),
-    "HP:0034197": (0,),
-    "HP:0034198": (0,),
-    "HP:0034199": (0,),
-    "HP:0003577": (1,),
-    "HP:0003623": (2,),
-    "HP:0003593": (3,),
-    "HP:0011463": (4,),
-    "HP:0003621": (5,),
-    "HP:0410280": (2, 3, 4, 5),  # pediatric onset
-    "HP:0003581": (6, 7, 8),  # adult onset
-    "HP:0011462": (6,),
-    "HP:0025708": (6,),
-    "HP:0025709": (6,),
-    "HP:0025710": (6,),
-    "HP:0003596": (7,),
-    "HP:0003584": (8,),
-}
-# Onset is recorded coarsely: a share of each observation goes to the stages beside it.
-_STAGE_KEPT, _STAGE_SPILLED = 0.7, 0.15
 # Rows of present findings that are kept ready, in entries of 8 bytes: 80 MB.
 _CACHED_ENTRIES = 10_000_000
-_X_LINKED_RECESSIVE = "HP:0001419"
-
-
-def stage_of_days(days: float) -> int:
-    """Index into `ONSET_STAGES` of an age in days.
-
-    >>> ONSET_STAGES[stage_of_days(3 * 365.25)][0]
-    'childhood'
-    """
-    return next(i for i, (_, end) in enumerate(ONSET_STAGES) if days < end)
-
-
-def smoothed(k: float, n: float, config: LikelihoodConfig) -> float:
-    """Frequency from k of n patients, pulled towards the usual frequency of an annotation.
-
-    The mean of a Beta posterior whose prior counts for `prior_patients` patients.
-
-    >>> round(smoothed(1, 1, LikelihoodConfig()), 3)
-    0.533
-    """
-    a = config.prior_patients
-    return (k + config.prior_frequency * a) / (n + a)
+X_LINKED_RECESSIVE = "HP:0001419"
 
 
 @dataclass(frozen=True)
@@ -204,10 +142,10 @@ class LikelihoodIndex:
         p = (k + config.prior_frequency * config.prior_patients) / (n + config.prior_patients)
         positive = k > 0
         direct = _Sparse.of(
-            key_term[positive], key_disease[positive], np.minimum(p[positive], _MAX_FREQUENCY), n_terms
+            key_term[positive], key_disease[positive], np.minimum(p[positive], MAX_FREQUENCY), n_terms
         )
         negative = _Sparse.of(
-            key_term[~positive], key_disease[~positive], np.minimum(p[~positive], _MAX_NEGATIVE), n_terms
+            key_term[~positive], key_disease[~positive], np.minimum(p[~positive], MAX_NEGATIVE), n_terms
         )
         # Whoever has a finding has all that is above it.
         starts = closure_pointer[key_term[positive]]
@@ -217,7 +155,7 @@ class LikelihoodIndex:
         anywhere = _Sparse.of(
             above,
             np.repeat(key_disease[positive], lengths),
-            np.repeat(np.minimum(p[positive], _MAX_FREQUENCY), lengths),
+            np.repeat(np.minimum(p[positive], MAX_FREQUENCY), lengths),
             n_terms,
         )
         sums = np.bincount(
@@ -226,7 +164,7 @@ class LikelihoodIndex:
         # One imagined disease with and one without: no finding is impossible.
         background = ((sums + 1.0) / (n_diseases + 2.0)).astype(np.float32)
 
-        onset, onset_overall = _onset(graph, diseases, config)
+        onset, onset_overall = onset_table(graph, diseases, config)
         arrays = {
             "terms": terms,
             "diseases": diseases.astype(np.int32),
@@ -376,8 +314,8 @@ class LikelihoodIndex:
 
     def log10_lr(self, case: Case) -> np.ndarray[Any, np.dtype[np.float64]]:
         """Sum of the log10 likelihood ratios of a case, for all diseases."""
-        rows = [self.present_row(row) for c in sorted(case.present) if (row := self._row(c)) is not None]
-        rows += [self.excluded_row(row) for c in sorted(case.excluded) if (row := self._row(c)) is not None]
+        rows = [self.present_row(row) for c in sorted(case.present) if (row := self.row(c)) is not None]
+        rows += [self.excluded_row(row) for c in sorted(case.excluded) if (row := self.row(c)) is not None]
         total: np.ndarray[Any, np.dtype[np.float64]] = np.zeros(len(self), dtype=np.float64)
         if rows:  # one pass over all entries: half the time of adding row by row
             total += np.bincount(
@@ -387,14 +325,15 @@ class LikelihoodIndex:
             )
         if (age := stage_of_case(case)) is not None:
             total += self.age_row(age[0], is_onset=age[1])
-        if (ratios := self._sex_ratios(case.record.sex)) is not None:
+        if (ratios := self.sex_ratios(case.record.sex)) is not None:
             total[self.x_linked] += ratios[2]
         return total
 
-    def _row(self, curie: str) -> int | None:
+    def row(self, curie: str) -> int | None:
+        """Row of a finding, or None when it is no finding of the graph."""
         return self.row_of.get(self.graph.node_id(curie)) if curie in self.graph else None
 
-    def _sex_ratios(self, sex: str) -> tuple[float, float, float] | None:
+    def sex_ratios(self, sex: str) -> tuple[float, float, float] | None:
         """P(sex | X-linked recessive), P(sex), log10 of their ratio; None when the sex is not told."""
         if sex not in ("FEMALE", "MALE"):
             return None
@@ -409,245 +348,6 @@ class LikelihoodIndex:
         """
         n = len(case.present)
         return 1.0 / (1.0 + self.config.correlation * max(0, n - 1))
-
-    def profile(self, disease: str, *, without_references: Collection[str] = ()) -> Profile:
-        """The same numbers for one disease, with their reasons."""
-        return Profile(self, disease, frozenset(without_references))
-
-
-def stage_of_case(case: Case) -> tuple[int, bool] | None:
-    """(stage, is_onset) from the onset, or else from the age now; None when neither is known."""
-    record = case.record
-    if record.onset_days is not None:
-        return stage_of_days(record.onset_days), True
-    if record.age_days is not None:
-        return stage_of_days(record.age_days), False
-    return None
-
-
-class Profile:
-    """What is known of one disease: frequencies, and the edges that they rest on.
-
-    Args:
-        index: Compiled index, for background frequencies and the hierarchy.
-        disease: CURIE.
-        without_references: Edges whose only reference is one of these are left
-            out, as are edges of sources that give no reference. An evaluation uses
-            it to take away the publication that a patient is from.
-    """
-
-    def __init__(
-        self, index: LikelihoodIndex, disease: str, without_references: frozenset[str] = frozenset()
-    ) -> None:
-        self.index = index
-        self.disease = disease
-        graph, config = index.graph, index.config
-
-        def kept(edge: Edge) -> bool:
-            return not without_references or not (set(edge.references) <= without_references)
-
-        # term row -> its edges; the counts of all edges of a term are added up
-        edges: dict[int, list[Edge]] = {}
-        for edge in graph.edges(disease, HAS_PHENOTYPE):
-            term = graph.resolve(edge.object)
-            row = index._row(term) if term is not None else None
-            if row is not None and kept(edge):
-                edges.setdefault(row, []).append(edge)
-        self.frequency: dict[int, float] = {}
-        self.negative: dict[int, float] = {}
-        self.edges = edges
-        for row, rows_edges in edges.items():
-            counts = [_count(edge, config) for edge in rows_edges]
-            k, n = math.fsum(c[0] for c in counts), math.fsum(c[1] for c in counts)
-            p = smoothed(k, n, config)
-            if k > 0:
-                self.frequency[row] = min(p, _MAX_FREQUENCY)
-            else:
-                self.negative[row] = min(p, _MAX_NEGATIVE)
-        self.onset_edges = [
-            e for e in graph.edges(disease, "has_onset") if e.object in _STAGE_OF_TERM and kept(e)
-        ]
-        self.publications = len({e.references for rows_edges in edges.values() for e in rows_edges})
-
-    @cached_property
-    def anywhere(self) -> dict[int, tuple[float, int]]:
-        """Finding row -> (frequency of it or anything below it, row of the annotation)."""
-        out: dict[int, tuple[float, int]] = {}
-        for row, p in sorted(self.frequency.items()):
-            for ancestor in self.index.ancestors(row).tolist():
-                # The term itself wins a tie against what is below it.
-                if ancestor not in out or p > out[ancestor][0] or (p == out[ancestor][0] and row == ancestor):
-                    out[ancestor] = p, row
-        return out
-
-    def present(self, finding: Finding) -> Evidence:
-        """The evidence of a present finding."""
-        index, config = self.index, self.index.config
-        row = index._row(finding.term)
-        assert row is not None
-        background = float(index.background[row])
-        best: tuple[float, Match, int, int] = (background, "none", -1, -1)
-        if row in self.negative and row not in self.anywhere:
-            p = min(self.negative[row], background)
-            best = (p, "excluded_in_disease", row, row)
-        else:
-            for ancestor in index.ancestors(row).tolist():
-                if ancestor not in self.anywhere:
-                    continue
-                p_above, annotated = self.anywhere[ancestor]
-                if ancestor == row:
-                    candidate: tuple[float, Match, int, int] = (
-                        p_above,
-                        "exact" if annotated == row else "more_general",
-                        annotated,
-                        row,
-                    )
-                    if candidate[0] > best[0]:
-                        best = candidate
-                    continue
-                share = background / float(index.background[ancestor])
-                p = p_above * share * 10.0**-config.related_penalty
-                if p > best[0]:
-                    best = (p, "related", annotated, ancestor)
-                if ancestor in self.frequency:
-                    p = self.frequency[ancestor] * share * 10.0**-config.specific_penalty
-                    if p > best[0]:
-                        best = (p, "more_specific", ancestor, ancestor)
-        p, match, annotated, common = best
-        return Evidence(
-            finding=finding,
-            disease=self.disease,
-            match=match,
-            matched_term=self._curie(annotated) if annotated >= 0 else "",
-            p_if_disease=p,
-            p_if_not=background,
-            log10_lr=math.log10(p / background),
-            path=self._path(finding.term, common, annotated) if annotated >= 0 else Path(),
-            note=self._note(annotated),
-        )
-
-    def excluded(self, finding: Finding) -> Evidence:
-        """The evidence of an excluded finding."""
-        index = self.index
-        row = index._row(finding.term)
-        assert row is not None
-        p_absent = 1.0 - float(index.background[row])
-        p, match, annotated = p_absent, "none", -1
-        if row in self.anywhere:
-            p_present, annotated = self.anywhere[row]
-            match = "exact" if annotated == row else "more_general"
-            p = min(p_absent, (1.0 - p_present) * 10.0**index.config.looked_for)
-        elif row in self.negative:
-            match, annotated = "excluded_in_disease", row
-        return Evidence(
-            finding=finding,
-            disease=self.disease,
-            match=match,  # type: ignore[arg-type]
-            matched_term=self._curie(annotated) if annotated >= 0 else "",
-            p_if_disease=p,
-            p_if_not=p_absent,
-            log10_lr=math.log10(p / p_absent),
-            path=self._path(finding.term, row, annotated) if annotated >= 0 else Path(),
-            note=self._note(annotated),
-        )
-
-    def age(self, case: Case) -> Evidence | None:
-        """The evidence of the age of onset, or of the age now."""
-        age = stage_of_case(case)
-        if age is None or not self.onset_edges:
-            return None
-        stage, is_onset = age
-        overall = self.index.onset_overall
-        distribution = _stage_distribution(self.onset_edges, overall, self.index.config)
-        stages = slice(stage, stage + 1) if is_onset else slice(0, stage + 1)
-        p, p_overall = float(distribution[stages].sum()), float(overall[stages].sum())
-        stated = {i for e in self.onset_edges for i in _STAGE_OF_TERM.get(e.object, ())}
-        names = ", ".join(ONSET_STAGES[i][0] for i in sorted(stated))
-        when = ONSET_STAGES[stage][0]
-        return Evidence(
-            disease=self.disease,
-            match="age",
-            p_if_disease=p,
-            p_if_not=p_overall,
-            log10_lr=math.log10(p / p_overall),
-            path=Path(((self.onset_edges[0], False),)),
-            note=f"{'onset' if is_onset else 'age now'} {when}; onset of the disease {names}",
-        )
-
-    def sex(self, case: Case) -> Evidence | None:
-        """The evidence of the sex, for X-linked recessive diseases."""
-        ratios = self.index._sex_ratios(case.record.sex)
-        column = self.index.column_of.get(self.index.graph.node_id(self.disease))
-        if ratios is None or column is None or not self.index.x_linked[column]:
-            return None
-        edge = next(e for e in self.index.graph.edges(self.disease, "has_inheritance", _X_LINKED_RECESSIVE))
-        return Evidence(
-            disease=self.disease,
-            match="sex",
-            p_if_disease=ratios[0],
-            p_if_not=ratios[1],
-            log10_lr=ratios[2],
-            path=Path(((edge, False),)),
-            note="X-linked recessive inheritance",
-        )
-
-    def evidence(self, case: Case) -> list[Evidence]:
-        """All evidence of a case, in the order of its findings."""
-        out = [
-            self.excluded(f) if f.excluded else self.present(f)
-            for f in case.findings
-            if self.index._row(f.term) is not None
-        ]
-        out += [e for e in (self.age(case), self.sex(case)) if e is not None]
-        return out
-
-    def log10_pretest(self) -> float:
-        """log10 of the pretest weight, on the scale of `LikelihoodIndex.log10_pretest`."""
-        column = self.index.column_of[self.index.graph.node_id(self.disease)]
-        whole = len({e.references for e in self.index.graph.edges(self.disease, HAS_PHENOTYPE)})
-        lost = self.index.config.attention * math.log10(max(self.publications, 1) / max(whole, 1))
-        return float(self.index.log10_pretest[column]) + lost
-
-    # ------------------------------------------------------------ reasons
-
-    def _curie(self, row: int) -> str:
-        return self.index.graph.curie(int(self.index.terms[row]))
-
-    def _path(self, finding: str, common: int, annotated: int) -> Path:
-        """Up from the finding to the common term, down to the annotation, over to the disease."""
-        graph = self.index.graph
-        up = graph.is_a_path(finding, self._curie(common))
-        down = graph.is_a_path(self._curie(annotated), self._curie(common))
-        # The edge that speaks for most patients stands for its siblings; the note counts them.
-        edge = max(
-            self.edges[annotated],
-            key=lambda e: (e.denominator or 0, e.frequency or 0.0, e.references, e.asserted_for),
-        )
-        back = tuple((e, not forward) for e, forward in reversed(down.steps))
-        return Path((*up.steps, *back, (edge, False)))
-
-    def _note(self, annotated: int) -> str:
-        if annotated < 0:
-            return ""
-        edges = self.edges[annotated]
-        counted = [e for e in edges if e.denominator]
-        parts = []
-        if counted:
-            k, n = sum(e.numerator or 0 for e in counted), sum(e.denominator or 0 for e in counted)
-            parts.append(f"{k} of {n} patients")
-        parts += sorted({self.index.graph.name(e.frequency_term).lower() for e in edges if e.frequency_term})
-        parts += sorted(
-            {
-                f"{e.frequency:.0%}"
-                for e in edges
-                if e.frequency is not None and not (e.denominator or e.frequency_term)
-            }
-        )
-        if any(e.negated for e in edges):
-            parts.append("stated as absent")
-        references = len({r for e in edges for r in e.references})
-        told = ", ".join(parts) or "frequency not stated"
-        return f"{told} ({references} reference{'s' if references != 1 else ''})" if references else told
 
 
 # ---------------------------------------------------------------- compiling, in pieces
@@ -715,17 +415,6 @@ def _counts(
     return np.where(negated, 0.0, k), np.where(negated, config.class_patients, n)
 
 
-def _count(edge: Edge, config: LikelihoodConfig) -> tuple[float, float]:
-    """The same for one edge."""
-    if edge.negated:
-        return 0.0, config.class_patients
-    if edge.denominator:
-        return float(edge.numerator or 0), float(edge.denominator)
-    if edge.frequency is not None:
-        return edge.frequency * config.class_patients, config.class_patients
-    return config.frequency_unknown, 1.0
-
-
 def _publications(graph: KnowledgeGraph, rows: IntArray, column: IntArray, n_diseases: int) -> IntArray:
     """How many distinct publications the annotations of each disease rest on."""
     references = graph.edge_columns.references
@@ -740,50 +429,9 @@ def _log10_pretest(publications: IntArray, config: LikelihoodConfig) -> FloatArr
     return log10_pretest.astype(np.float32)
 
 
-def _stage_distribution(
-    edges: Iterable[Edge], overall: FloatArray | None, config: LikelihoodConfig
-) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """P(stage of onset | disease) from its onset annotations; pulled towards `overall` where given."""
-    weights = np.zeros(len(ONSET_STAGES), dtype=np.float64)
-    for edge in edges:
-        stages = _STAGE_OF_TERM.get(edge.object, ())
-        k, _ = _count(edge, config)
-        # An onset without a frequency is one statement, not half of one.
-        patients = k if edge.denominator or edge.frequency is not None else float(not edge.negated)
-        for stage in stages:
-            share = patients / len(stages)
-            weights[stage] += _STAGE_KEPT * share
-            for beside in (stage - 1, stage + 1):
-                if 0 <= beside < len(weights):
-                    weights[beside] += _STAGE_SPILLED * share
-    if overall is not None:
-        weights += np.asarray(overall, dtype=np.float64) * config.onset_patients
-    return weights / weights.sum() if weights.sum() > 0 else weights
-
-
-def _onset(
-    graph: KnowledgeGraph, diseases: IntArray, config: LikelihoodConfig
-) -> tuple[FloatArray, FloatArray]:
-    edges = graph.edge_columns
-    code = edges.predicate.code("has_onset")
-    by_disease: dict[int, list[Edge]] = {}
-    for row in np.flatnonzero(edges.predicate.codes == code):
-        if graph.curie(int(edges.object[row])) in _STAGE_OF_TERM:
-            by_disease.setdefault(int(edges.subject[row]), []).append(graph.edge(int(row)))
-    known = [_stage_distribution(by_disease[n], None, config) for n in diseases.tolist() if n in by_disease]
-    # One imagined disease of each stage keeps every stage possible.
-    overall = np.sum(known, axis=0) + 1.0 if known else np.ones(len(ONSET_STAGES))
-    overall = (overall / overall.sum()).astype(np.float32)
-    table = np.tile(overall, (len(diseases), 1))
-    for column, node in enumerate(diseases.tolist()):
-        if node in by_disease:
-            table[column] = _stage_distribution(by_disease[node], overall, config)
-    return table.astype(np.float32), overall
-
-
 def _x_linked(graph: KnowledgeGraph, diseases: IntArray) -> np.ndarray[Any, np.dtype[np.bool_]]:
     edges = graph.edge_columns
-    recessive = graph.node_id(_X_LINKED_RECESSIVE) if _X_LINKED_RECESSIVE in graph else -1
+    recessive = graph.node_id(X_LINKED_RECESSIVE) if X_LINKED_RECESSIVE in graph else -1
     of: dict[int, set[int]] = {}
     for row in np.flatnonzero(edges.predicate.codes == edges.predicate.code("has_inheritance")):
         of.setdefault(int(edges.subject[row]), set()).add(int(edges.object[row]))
