@@ -16,10 +16,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path as FilePath
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kgmed.columns import CODED, Coded, EdgeColumns, IntArray, TermColumns
 from kgmed.errors import GraphFileError, InputError, UnknownTermError
 from kgmed.ontology import Edge, Ontology, Source, Synonym, Term, TermKind
 from kgmed.ontology import Mapping as TermMapping
@@ -33,12 +34,6 @@ __all__ = ["FORMAT_VERSION", "HAS_PHENOTYPE", "IS_A", "KnowledgeGraph", "Path", 
 FORMAT_VERSION = 1
 IS_A = "is_a"
 HAS_PHENOTYPE = "has_phenotype"
-
-IntArray = np.ndarray[Any, np.dtype[Any]]  # int32 throughout
-
-# Columns of the edge table that repeat a few strings: kept as small integers.
-_CODED = ("predicate", "frequency_term", "onset", "sex", "references", "asserted_for", "source", "evidence")
-_TABLES = ("terms", "synonyms", "edges", "mappings")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,140 +62,6 @@ class Path:
         return tuple(nodes)
 
 
-@dataclass(frozen=True)
-class _Coded:
-    """A string column: `codes[i]` indexes `values`."""
-
-    codes: IntArray
-    values: tuple[str, ...]
-
-    def __getitem__(self, row: int) -> str:
-        return self.values[int(self.codes[row])]
-
-    def code(self, value: str) -> int:
-        """Code of a value, or -1 when the column does not hold it."""
-        try:
-            return self.values.index(value)
-        except ValueError:
-            return -1
-
-    @staticmethod
-    def of(strings: Iterable[str]) -> _Coded:
-        index: dict[str, int] = {}
-        codes = [index.setdefault(s, len(index)) for s in strings]
-        return _Coded(np.asarray(codes, dtype=np.int32), tuple(index))
-
-    def take(self, rows: np.ndarray[Any, Any]) -> _Coded:
-        return _Coded(self.codes[rows], self.values)
-
-    def append(self, other: _Coded) -> _Coded:
-        index = {value: i for i, value in enumerate(self.values)}
-        table = np.asarray([index.setdefault(v, len(index)) for v in other.values], dtype=np.int32)
-        codes = np.concatenate([self.codes, table[other.codes]]) if len(other.codes) else self.codes
-        return _Coded(codes, tuple(index))
-
-
-@dataclass(frozen=True)
-class EdgeColumns:
-    """The edge table, sorted by subject, predicate, object, then reference.
-
-    All arrays have one row per edge. `subject` and `object` index the graph's
-    nodes; `numerator` and `denominator` are -1 and `frequency` is NaN where unknown.
-    """
-
-    subject: IntArray
-    object: IntArray
-    negated: np.ndarray[Any, np.dtype[Any]]
-    numerator: IntArray
-    denominator: IntArray
-    frequency: np.ndarray[Any, np.dtype[Any]]
-    predicate: _Coded
-    frequency_term: _Coded
-    onset: _Coded
-    sex: _Coded
-    references: _Coded
-    asserted_for: _Coded
-    source: _Coded
-    evidence: _Coded
-
-    def __len__(self) -> int:
-        return len(self.subject)
-
-    @staticmethod
-    def of(edges: Collection[Edge], node_ids: Mapping[str, int]) -> EdgeColumns:
-        def none(value: float | None, missing: float) -> float:
-            return missing if value is None else value
-
-        return EdgeColumns(
-            subject=np.asarray([node_ids[e.subject] for e in edges], dtype=np.int32),
-            object=np.asarray([node_ids[e.object] for e in edges], dtype=np.int32),
-            negated=np.asarray([e.negated for e in edges], dtype=np.bool_),
-            numerator=np.asarray([none(e.numerator, -1) for e in edges], dtype=np.int32),
-            denominator=np.asarray([none(e.denominator, -1) for e in edges], dtype=np.int32),
-            frequency=np.asarray([none(e.frequency, np.nan) for e in edges], dtype=np.float32),
-            references=_Coded.of("|".join(e.references) for e in edges),
-            **{name: _Coded.of(getattr(e, name) for e in edges) for name in _CODED if name != "references"},
-        )
-
-    def take(self, rows: np.ndarray[Any, Any]) -> EdgeColumns:
-        columns: dict[str, Any] = {
-            name: column.take(rows) if isinstance(column, _Coded) else column[rows]
-            for name, column in self.__dict__.items()
-        }
-        return EdgeColumns(**columns)
-
-    def append(self, other: EdgeColumns) -> EdgeColumns:
-        columns: dict[str, Any] = {
-            name: column.append(getattr(other, name))
-            if isinstance(column, _Coded)
-            else np.concatenate([column, getattr(other, name)])
-            for name, column in self.__dict__.items()
-        }
-        return EdgeColumns(**columns)
-
-    def sorted(self) -> EdgeColumns:
-        def rank(column: _Coded) -> np.ndarray[Any, Any]:
-            order = np.argsort(np.asarray(column.values, dtype=object), kind="stable")
-            ranks = np.empty(len(order), dtype=np.int32)
-            ranks[order] = np.arange(len(order), dtype=np.int32)
-            return ranks[column.codes] if len(order) else column.codes
-
-        keys = (rank(self.references), self.object, rank(self.predicate), self.subject)
-        return self.take(np.lexsort(keys))
-
-
-_TERM_FIELDS = ("curie", "name", "kind", "obsolete", "replaced_by", "source")
-
-
-class _Terms(Sequence[Term]):
-    """The term table as columns: making 50,000 objects at start would take as long as all the rest."""
-
-    def __init__(self, columns: dict[str, list[Any]]) -> None:
-        self.columns = columns
-        self.curies: list[str] = columns["curie"]
-        self._made: dict[int, Term] = {}
-
-    @staticmethod
-    def of(terms: Iterable[Term]) -> _Terms:
-        rows = list(terms)
-        return _Terms({field: [getattr(t, field) for t in rows] for field in _TERM_FIELDS})
-
-    def __len__(self) -> int:
-        return len(self.curies)
-
-    @overload
-    def __getitem__(self, row: int) -> Term: ...
-    @overload
-    def __getitem__(self, row: slice) -> list[Term]: ...
-    def __getitem__(self, row: int | slice) -> Term | list[Term]:
-        if isinstance(row, slice):
-            return [self[i] for i in range(*row.indices(len(self)))]
-        term = self._made.get(row)
-        if term is None:
-            term = self._made[row] = Term(**{field: self.columns[field][row] for field in _TERM_FIELDS})
-        return term
-
-
 class KnowledgeGraph:
     """Terms, names, mappings and sourced edges, compiled and fixed.
 
@@ -219,7 +80,7 @@ class KnowledgeGraph:
         folder: FilePath | None = None,
         checksum: str = "",
     ) -> None:
-        self._terms = terms if isinstance(terms, _Terms) else _Terms.of(terms)
+        self._terms = terms if isinstance(terms, TermColumns) else TermColumns.of(terms)
         self._curies = self._terms.curies
         self._ids = {curie: i for i, curie in enumerate(self._curies)}
         self.edge_columns = edges
@@ -710,7 +571,7 @@ class KnowledgeGraph:
         edges: dict[str, Any] = {"subject": node(c.subject.tolist()), "object": node(c.object.tolist())}
         for name in ("negated", "numerator", "denominator", "frequency"):
             edges[name] = getattr(c, name)
-        for name in _CODED:
+        for name in CODED:
             column = getattr(c, name)
             edges[name] = [column.values[i] for i in column.codes.tolist()]
         synonyms, mappings = self._all_synonyms, self._all_mappings
@@ -799,7 +660,7 @@ class KnowledgeGraph:
         terms = graph._read("terms")
         edges = graph._read_edges()
         graph.__init__(  # type: ignore[misc]
-            terms=_Terms(terms),
+            terms=TermColumns(terms),
             edges=edges,
             sources=sources,
             rules=tuple(manifest.get("rules", ())),
@@ -835,12 +696,12 @@ class KnowledgeGraph:
         return {column: table.column(column).to_pylist() for column in table.column_names}
 
     def _read_edges(self) -> EdgeColumns:
-        table = self._table("edges", coded=_CODED)
+        table = self._table("edges", coded=CODED)
         out: dict[str, Any] = {}
         for name in table.column_names:
             column = table.column(name).combine_chunks()
-            if name in _CODED:
-                out[name] = _Coded(
+            if name in CODED:
+                out[name] = Coded(
                     np.from_dlpack(column.indices).astype(np.int32, copy=False),
                     tuple(column.dictionary.to_pylist()),
                 )
