@@ -6,7 +6,7 @@ import itertools
 import math
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
@@ -80,7 +80,6 @@ class _Scored:
     log10_odds: tuple[float, ...]
     red_flags: tuple[RedFlag, ...] = ()
     scores: tuple[Score, ...] = ()
-    rule_evidence: dict[str, tuple[Evidence, ...]] = field(default_factory=dict)
 
 
 class Engine:
@@ -193,13 +192,13 @@ class Engine:
         self, case: Case, rule_evidence: Mapping[str, Sequence[Evidence]] | None = None
     ) -> np.ndarray[Any, np.dtype[np.float64]]:
         """log10 of the unnormalised posttest weight of every disease of `index`, shape (n_diseases,)."""
-        lr = self.index.log10_lr(case)
+        weights: np.ndarray[Any, np.dtype[np.float64]] = self.index.log10_pretest + self.index.log10_lr(
+            case
+        ) * self.index.temperature(case)
         if rule_evidence:
+            # Whole, whatever the number of findings: a rule is no finding that others overlap with.
             columns, ratios = self._rule_ratios(rule_evidence)
-            lr[columns] += ratios
-        weights: np.ndarray[Any, np.dtype[np.float64]] = (
-            self.index.log10_pretest + lr * self.index.temperature(case)
-        )
+            weights[columns] += ratios
         return weights
 
     def _rule_ratios(self, evidence: Mapping[str, Sequence[Evidence]]) -> tuple[Any, Any]:
@@ -254,17 +253,10 @@ class Engine:
             tied = position > 0 and ordered[position - 1] - weight <= _TIE
             ranks.append(ranks[-1] if tied else position + 1)
         odds = _log10_odds_among(weights, order)
-        chosen = {self._diseases[c] for c in order}
-        return _Scored(
-            columns=tuple(order),
-            ranks=tuple(ranks),
-            log10_odds=tuple(odds),
-            rule_evidence={d: tuple(told.evidence[d]) for d in chosen if d in told.evidence},
-            **common,
-        )
+        return _Scored(columns=tuple(order), ranks=tuple(ranks), log10_odds=tuple(odds), **common)
 
     def _ranking(self, scored: _Scored) -> Ranking:
-        asker = _Asker(self, scored)
+        asker = _Asker(self, scored.case)
 
         def diagnosis(column: int, rank: int, odds: float) -> Diagnosis:
             disease = self._diseases[column]
@@ -276,7 +268,7 @@ class Engine:
                 pretest_probability=pretest,
                 posttest_probability=posttest_probability(0.5, odds),
                 mappings=self.graph.mappings(disease),
-                explain=lambda: self._explain(scored, column, pretest, odds, asker),
+                explain=lambda: self._explain(scored.case, column, pretest, odds, asker),
             )
 
         return Ranking(
@@ -289,12 +281,10 @@ class Engine:
             names=self.graph.name,
         )
 
-    def _explain(
-        self, scored: _Scored, column: int, pretest: float, odds: float, asker: _Asker
-    ) -> Explanation:
+    def _explain(self, case: Case, column: int, pretest: float, odds: float, asker: _Asker) -> Explanation:
         disease = self._diseases[column]
         profile = Profile(self.index, disease)
-        evidence = profile.evidence(scored.case) + list(scored.rule_evidence.get(disease, ()))
+        evidence = [*profile.evidence(case), *asker.rule_evidence.get(disease, ())]
         moved = math.fsum(e.log10_lr for e in evidence if e.calibrated)
         evidence.append(
             Evidence(
@@ -305,7 +295,7 @@ class Engine:
                 log10_lr=odds - log10_odds(pretest) - moved,
                 note=(
                     "what other diseases explain as well, and the overlap among the "
-                    f"{len(scored.case.present)} present findings"
+                    f"{len(case.present)} present findings"
                 ),
             )
         )
@@ -371,9 +361,9 @@ class Engine:
             if not profile.frequency and not profile.negative:
                 weights[column] = -np.inf
             else:
-                evidence = [*profile.evidence(case), *told.evidence.get(name, ())]
-                lr = math.fsum(e.log10_lr for e in evidence if e.calibrated)
-                weights[column] = profile.log10_pretest() + lr * self.index.temperature(case)
+                lr = math.fsum(e.log10_lr for e in profile.evidence(case))
+                rules = math.fsum(e.log10_lr for e in told.evidence.get(name, ()) if e.calibrated)
+                weights[column] = profile.log10_pretest() + lr * self.index.temperature(case) + rules
         own = weights[column]
         others = np.delete(weights, column)
         rank = float((others > own + _TIE).sum() + 1 + (np.abs(others - own) <= _TIE).sum() / 2)
@@ -453,20 +443,25 @@ class Engine:
 class _Asker:
     """What to ask next, worked out once for a ranking."""
 
-    def __init__(self, engine: Engine, scored: _Scored) -> None:
+    def __init__(self, engine: Engine, case: Case) -> None:
         self._engine = engine
-        self._scored = scored
+        self._case = case
+
+    @cached_property
+    def rule_evidence(self) -> Mapping[str, Sequence[Evidence]]:
+        """What the rules say for or against each disease."""
+        return self._engine.rules.apply(self._case, self._engine.graph).evidence
 
     @cached_property
     def _gains(self) -> dict[int, tuple[float, float]]:
         """Finding row -> (information gain in bits, chance that it is present)."""
         index = self._engine.index
-        weights = self._engine.scores(self._scored.case, self._scored.rule_evidence)
+        weights = self._engine.scores(self._case, self.rule_evidence)
         likeliest = np.argsort(-weights, kind="stable")[:_ASK_OVER].astype(np.int32)
         share = np.power(10.0, weights[likeliest] - weights[likeliest].max())
         share /= share.sum()
         known: set[int] = set()
-        for finding in self._scored.case.findings:
+        for finding in self._case.findings:
             if (row := index.row(finding.term)) is not None:
                 # Whatever lies above a present finding is known; so is an excluded one.
                 known.update(index.ancestors(row).tolist() if not finding.excluded else [row])

@@ -343,3 +343,32 @@ def test_paths_in_a_settings_file_are_relative_to_it(tmp_path, monkeypatch):
     (tmp_path / "engine.toml").write_text('graph = "mine"\n', encoding="utf-8")
     monkeypatch.chdir("/")
     assert load_engine(tmp_path / "engine.toml").diagnose({"present": ["ex:f"]})[0].disease == "ex:D"
+
+
+def test_an_exclusion_by_sex_counts_whole_however_many_the_findings(engine):
+    preeclampsia = "MONDO:0008585"  # HELLP syndrome
+    edges = engine.graph.edges(preeclampsia, "has_phenotype")
+    findings = tuple(Finding(term=t) for t in sorted({e.object for e in edges})[:10])
+    assert len(findings) > 4
+    woman = engine.rank_of(Record(findings=findings, sex="FEMALE"), preeclampsia)
+    man = engine.rank_of(Record(findings=findings, sex="MALE"), preeclampsia)
+    assert woman.rank < 5
+    assert log10_odds(man.posttest) < log10_odds(woman.posttest) - 2.5
+    man_ranking = engine.diagnose(Record(findings=findings, sex="MALE"), top=1)
+    assert man_ranking[0].disease != preeclampsia
+
+
+def test_a_disease_that_both_sexes_have_is_not_excluded_by_one_of_its_parents(engine):
+    # MONDO puts ataxia telangiectasia below ovarian failure, among other things.
+    case = engine.case(Record(findings=(Finding(term="HP:0001251"),), sex="MALE"))
+    evidence = engine.rules.apply(case, engine.graph).evidence
+    assert "MONDO:0008170" in evidence  # ovarian cancer
+    assert "MONDO:0008840" not in evidence  # ataxia telangiectasia
+    assert "MONDO:0009258" not in evidence  # classic galactosemia
+
+
+def test_a_ranking_is_a_frame_too(engine):
+    ranking = engine.diagnose(MARFAN, top=3)
+    frame = ranking.to_frame()
+    assert list(frame["disease"]) == [d.disease for d in ranking]
+    assert list(frame.columns) == ["rank", "disease", "name", "pretest_probability", "posttest_probability"]

@@ -165,7 +165,6 @@ class _Bound:
                     self.implies.add(rule)
             else:
                 self.tells.add(rule)
-        self._walks: dict[str, dict[str, Path]] = {}
         self._exclusions: dict[tuple[str, ...], dict[str, list[Evidence]]] = {}
 
     # ------------------------------------------------------------ values
@@ -398,44 +397,48 @@ class _Bound:
         for rule in self.tells.rules:
             if rule.id not in fired:
                 continue
-            for top in rule.diseases:
-                if top not in self.graph:
+            for disease, path in self._wholly_below(rule.diseases).items():
+                top = path.nodes[-1] if path.nodes else disease
+                lines = out.setdefault(disease, [])
+                # Two rules that exclude the same branch (by sex and by age) count once.
+                if any(line.matched_term == top for line in lines):
                     continue
-                for disease, path in self._walks_up(top).items():
-                    lines = out.setdefault(disease, [])
-                    if any(line.matched_term == top or line.note.startswith(rule.name) for line in lines):
-                        continue
-                    lines.append(
-                        Evidence(
-                            disease=disease,
-                            match="rule",
-                            matched_term=top,
-                            log10_lr=rule.log10_lr,
-                            path=path,
-                            scorer="rules",
-                            calibrated=True,
-                            note=f"{rule.name}. {rule.source}",
-                        )
+                lines.append(
+                    Evidence(
+                        disease=disease,
+                        match="rule",
+                        matched_term=top,
+                        log10_lr=rule.log10_lr,
+                        path=path,
+                        scorer="rules",
+                        calibrated=True,
+                        note=f"{rule.name}. {rule.source}",
                     )
+                )
         self._exclusions[fired] = out
         return out
 
-    def _walks_up(self, top: str) -> dict[str, Path]:
-        """Every disease below `top`, and itself, with a shortest walk up to it."""
-        known = self._walks.get(top)
-        if known is not None:
-            return known
-        walks = {top: Path()}
-        frontier = [top]
+    def _wholly_below(self, tops: tuple[str, ...]) -> dict[str, Path]:
+        """The named diseases and all that belong nowhere else, each with a shortest walk up.
+
+        A disease with a parent outside the branch is not taken: ataxia telangiectasia
+        stands below ovarian failure, too, and boys have it.
+        """
+        walks = {top: Path() for top in tops if top in self.graph}
+        frontier = list(walks)
         while frontier:
             following = []
             for parent in frontier:
                 for edge in self.graph.edges(predicate=IS_A, object=parent):
-                    if edge.subject not in walks and not edge.negated:
-                        walks[edge.subject] = Path(((edge, True), *walks[parent].steps))
-                        following.append(edge.subject)
+                    child = edge.subject
+                    if (
+                        child not in walks
+                        and not edge.negated
+                        and walks.keys() >= set(self.graph.parents(child))
+                    ):
+                        walks[child] = Path(((edge, True), *walks[parent].steps))
+                        following.append(child)
             frontier = following
-        self._walks[top] = walks
         return walks
 
 
