@@ -455,6 +455,11 @@ def measure_speed(report: Report, engine: Any, cases: Sequence[BenchCase], name:
             peak = statistics.median(peaks)
             report.add(name, DEFAULT, "kgmed", "peak_mb", peak, len(peaks))
             lines.append(("peak memory of that process, MB", len(peaks), f"{peak:.0f}", "", "600 MB"))
+    show("import kgmed, in a fresh process", "import_ms", timed_inside("", "import kgmed"), "200 ms")
+    setup = "from pathlib import Path; from kgmed.graph import KnowledgeGraph"
+    setup += "; from kgmed.resources import ontologies_folder"
+    opening = timed_inside(setup, "KnowledgeGraph.load(ontologies_folder() / 'default')")
+    show("opening the graph, in a fresh process", "open_ms", opening, "500 ms")
     report.heading("Speed on one core (ms; median and 95th percentile)")
     report.table(("what", "runs", "median", "95%", "goal"), lines)
 
@@ -471,6 +476,18 @@ def measure_speed(report: Report, engine: Any, cases: Sequence[BenchCase], name:
         f"measured {median:.2f} ms, {median / floor_ms:.0f} times the floor. Own time by function:"
     )
     report.table(("function", "calls a case", "share of the time"), own_time(engine, records[:200]))
+
+
+def timed_inside(setup: str, statement: str, runs: int = 5) -> list[float]:
+    """Milliseconds of a statement in fresh processes, their start and `setup` not included."""
+    program = (
+        f"import time\n{setup}\nstart = time.perf_counter()\n{statement}\n"
+        "print((time.perf_counter() - start) * 1000)"
+    )
+    command = [sys.executable, "-c", program]
+    return [
+        float(subprocess.run(command, capture_output=True, text=True, check=True).stdout) for _ in range(runs)
+    ]
 
 
 def cold_start(case: BenchCase, runs: int = 5) -> tuple[list[float], list[float]]:
