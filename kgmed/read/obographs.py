@@ -10,7 +10,7 @@ from typing import Any
 from kgmed.errors import ParseError
 from kgmed.ontology import Edge, Mapping, Ontology, Scope, Source, Synonym, Term, TermKind
 
-__all__ = ["curie_of", "hpo_branches", "read_obographs"]
+__all__ = ["SYNONYM_TAGS", "curie_of", "hpo_branches", "read_obographs"]
 
 _OBO = "http://purl.obolibrary.org/obo/"
 _SCOPES: dict[str, Scope] = {
@@ -19,6 +19,8 @@ _SCOPES: dict[str, Scope] = {
     "hasNarrowSynonym": "narrow",
     "hasRelatedSynonym": "related",
 }
+# HPO tags kinds of synonyms by OMO terms in newer releases, by words in older ones.
+SYNONYM_TAGS = {"OMO_0003000": "abbreviation", "OMO_0003003": "layperson", "OMO_0003005": "british"}
 # Top-level branches of HPO that are not findings.
 _HPO_BRANCHES: dict[str, TermKind] = {
     "HP:0000005": "inheritance",
@@ -113,10 +115,7 @@ def _add_node(
         if scope is None:
             continue
         tag = synonym.get("synonymType", "").rsplit("#", 1)[-1].rsplit("/", 1)[-1]
-        # HPO tags kinds of synonyms by OMO terms in newer releases, by words in older ones.
-        tag = {"OMO_0003000": "abbreviation", "OMO_0003003": "layperson", "OMO_0003005": "british"}.get(
-            tag, tag
-        )
+        tag = SYNONYM_TAGS.get(tag, tag)
         ontology.synonyms.append(
             Synonym(
                 term=curie, text=synonym["val"], scope=scope, tags=(tag,) if tag else (), source=source.id

@@ -14,6 +14,7 @@ from typing import Any
 from kgmed.ontology import Edge, Mapping, Source, Synonym, Term, TermKind
 from kgmed.read.common import SCOPES, add_edge, add_rules, xref
 from kgmed.read.document import KINDS, Document, fill_kinds
+from kgmed.read.obographs import SYNONYM_TAGS
 from kgmed.read.vocabulary import (
     DC,
     DCTERMS,
@@ -21,6 +22,7 @@ from kgmed.read.vocabulary import (
     OBO,
     OIO,
     OWL,
+    QUALIFIERS,
     RDF,
     RDFS,
     RESERVED,
@@ -56,27 +58,6 @@ _REPLACED_BY = (OBO + "IAO_0100001", DCTERMS + "isReplacedBy")
 # OWL vocabulary that is read, or says nothing that a hierarchy of named classes would lose.
 _OWL_READ = {OWL + name for name in ["deprecated", "imports", "versionInfo", "versionIRI"]}
 _OWL_READ |= {OWL + name for name in ["annotatedSource", "annotatedProperty", "annotatedTarget"]}
-# Older tags of HPO are words, newer ones are terms of OMO.
-_TAGS = {"OMO_0003000": "abbreviation", "OMO_0003003": "layperson", "OMO_0003005": "british"}
-# What a node of kgmed:hasPhenotype or kgmed:association may say.
-_QUALIFIERS = frozenset(
-    [
-        "asserted_for",
-        "denominator",
-        "evidence",
-        "finding",
-        "frequency",
-        "frequency_class",
-        "negated",
-        "numerator",
-        "object",
-        "onset",
-        "predicate",
-        "reference",
-        "sex",
-        "source",
-    ]
-)
 
 Rows = list[tuple[str, Any]]
 
@@ -261,7 +242,7 @@ class _Reader:
                 for text in values.get(OWL + "annotatedTarget", ()):
                     for tag in values.get(OIO + "hasSynonymType", ()):
                         word = re.split("[#/]", tag)[-1]
-                        self.tags.setdefault((source, text), []).append(_TAGS.get(word, word))
+                        self.tags.setdefault((source, text), []).append(SYNONYM_TAGS.get(word, word))
 
     def _literal(self, value: Any) -> str:
         """Text of a literal, or the CURIE of a node."""
@@ -446,9 +427,9 @@ class _Reader:
             if not iri.startswith(KGMED):
                 continue
             name = predicate_name(iri)
-            if name not in _QUALIFIERS:
+            if name not in QUALIFIERS:
                 self._unknown(
-                    curie, iri, "property", f"a node of this kind knows: {', '.join(sorted(_QUALIFIERS))}"
+                    curie, iri, "property", f"a node of this kind knows: {', '.join(sorted(QUALIFIERS))}"
                 )
                 continue
             if name == "predicate":

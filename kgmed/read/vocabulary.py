@@ -13,6 +13,7 @@ from urllib.parse import quote, unquote
 __all__ = [
     "KGMED",
     "PREFIXES",
+    "QUALIFIERS",
     "RESERVED",
     "curie_of",
     "iri_of",
@@ -93,33 +94,39 @@ _OTHER_PREFIXES = {
     "DRUGBANK": "http://identifiers.org/drugbank/",
 }
 
-RESERVED = frozenset(
+QUALIFIERS = frozenset(
     [
-        "association",
         "asserted_for",
         "denominator",
         "evidence",
         "finding",
         "frequency",
         "frequency_class",
-        "id",
-        "kind",
-        "licence",
-        "mapping",
-        "mapped",
         "negated",
         "numerator",
         "object",
         "onset",
         "predicate",
         "reference",
+        "sex",
+        "source",
+    ]
+)
+"""What a node of `kgmed:hasPhenotype` or `kgmed:association` may say."""
+
+RESERVED = QUALIFIERS | frozenset(
+    [
+        "association",
+        "id",
+        "kind",
+        "licence",
+        "mapping",
+        "mapped",
         "release",
         "replaced_by",
         "rules",
         "scope",
-        "sex",
         "sha256",
-        "source",
         "synonym",
         "tag",
         "text",
