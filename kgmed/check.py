@@ -16,7 +16,7 @@ __all__ = ["check"]
 
 # A finding that is no surer than this ("possible", "suspected") is set aside, not scored.
 _UNCERTAIN = 0.5
-# A search for the nearest terms takes tens of milliseconds: this many per record.
+# A search for the nearest terms takes longer than a diagnosis: this many per record.
 _MAX_SEARCHES = 5
 _WELL_FORMED = re.compile(r"(HP|MONDO):\d{7}")
 _NOT_CURRENT = {

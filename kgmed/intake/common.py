@@ -25,7 +25,7 @@ _SEX_WORDS: dict[str, Sex] = {
 }
 
 _MAX_ID = 256
-_NEAREST_PER_RECORD = 5  # a spelling search over the whole graph takes about 60 ms
+_NEAREST_PER_RECORD = 5  # a spelling search over the whole graph is slower than a diagnosis
 
 
 class Notes:
