@@ -597,7 +597,9 @@ def measure_peers(
             known = sum(rank is not None for rank in ranks.values()) / len(ranks)
             report.add(set_, AS_PUBLISHED, system, "coverage", known, len(ranks))
             their_ms = statistics.median(run.ms[system].values())
-            our_ms = statistics.median(timed(engine.diagnose, [case.record for case in done]))
+            records = [case.record for case in done]
+            timed(engine.diagnose, records)  # warm again after the minutes that the peer took
+            our_ms = statistics.median(timed(engine.diagnose, records))
             for metric, value in (("ms_median", their_ms), ("times_slower_than_kgmed", their_ms / our_ms)):
                 report.add(set_, DEFAULT, system, metric, value, len(ranks))
             report.add(set_, DEFAULT, "kgmed", "ms_median", our_ms, len(ranks))
