@@ -6,6 +6,8 @@ best = ranking[0]
 print(best.name, best.posttest_probability)
 for evidence in best.explanation:
     print(evidence.finding, evidence.match, evidence.log10_lr, evidence.path)
+print(ranking.triage.level, ranking.triage.reason)
+kgmed.ask(record)                             # what to ask or test next
 ```
 
 Everything below is loaded when it is first used; `import kgmed` itself loads no
@@ -45,6 +47,9 @@ _WHERE = {
     "RecordError": "errors",
     "Term": "ontology",
     "UnknownTermError": "errors",
+    "Question": "result",
+    "Triage": "result",
+    "ask": "engine",
     "diagnose": "engine",
     "diagnose_many": "engine",
     "load_engine": "engine",

@@ -33,6 +33,8 @@ _XREF_PREFIXES = {
 }
 # Vocabularies that name diseases and are joined under MONDO.
 _DISEASE_PREFIXES = ("OMIM", "ORPHA", "DECIPHER")
+# Formats that name terms of all the other sources, so they are read when these are joined.
+_AFTER_JOINING = ("doid", "curated")
 _DOWNLOAD_SECONDS = 120
 _ONSET = "HP:0003674"
 
@@ -54,7 +56,7 @@ def read_sources(path: Path | None = None) -> list[dict[str, Any]]:
             "release",
             "licence",
             "format",
-            *(("file",) if table.get("format") != "hpo3" else ()),
+            *(("file",) if table.get("format") not in ("hpo3", "curated") else ()),
         )
         for key in needed:
             if key not in table:
@@ -82,7 +84,10 @@ def build_graph(
         ParseError: If a file is missing, or its checksum is not the recorded one.
     """
     ontology = Ontology()
-    for table in read_sources(sources):
+    tables = read_sources(sources)
+    for table in tables:
+        if table["format"] in _AFTER_JOINING:
+            continue
         if table["format"] == "hpo3":
             part = _read_hpo3(table, ontology)
             report(f"{table['id']}: {len(part.terms):,} further diseases, {len(part.edges):,} further edges")
@@ -101,7 +106,91 @@ def build_graph(
         counts = f"{len(part.terms):,} terms, {len(part.edges):,} edges, {len(part.mappings):,} mappings"
         report(f"{source.id}: {counts}")
         ontology.add(part)
-    return KnowledgeGraph.compile(name_courses(join_diseases(ontology)))
+    ontology = join_diseases(ontology)
+    for table in tables:
+        if table["format"] in _AFTER_JOINING:
+            match table["format"]:
+                case "curated":
+                    part = _read_curated(table, ontology)
+                case _:
+                    path, verified = _locate(table, data, download)
+                    part = _read_doid(table, path, ontology)
+            report(f"{table['id']}: {len(part.terms):,} terms, {len(part.edges):,} edges")
+            ontology.add(part)
+    return KnowledgeGraph.compile(name_courses(ontology))
+
+
+def _read_doid(table: dict[str, Any], path: Path, known: Ontology) -> Ontology:
+    """The disease hierarchy of the Disease Ontology, for MONDO terms that have no parent yet.
+
+    The MONDO hierarchy that ships covers rare diseases only. A link is left out
+    where either end has no one MONDO term, or where it would close a circle.
+    """
+    source = Source(
+        id=table["id"],
+        title=table["title"],
+        release=table["release"],
+        licence=table["licence"],
+        url=table.get("url", ""),
+        sha256=table.get("sha256", ""),
+    )
+    matches: dict[str, set[str]] = {}
+    for mapping in known.mappings:
+        if mapping.predicate == "exact" and mapping.other.startswith("DOID:"):
+            matches.setdefault(mapping.other, set()).add(mapping.term)
+    mondo = {other: next(iter(terms)) for other, terms in matches.items() if len(terms) == 1}
+    parents: dict[str, set[str]] = {}
+    for edge in known.edges:
+        if edge.predicate == "is_a":
+            parents.setdefault(edge.subject, set()).add(edge.object)
+
+    def above(term: str) -> set[str]:
+        found, stack = set(), [term]
+        while stack:
+            for parent in parents.get(stack.pop(), ()):
+                if parent not in found:
+                    found.add(parent)
+                    stack.append(parent)
+        return found
+
+    rows = [line.split("\t") for line in _text(path).splitlines()[1:]]
+    labels = {row[1].strip('"'): row[0].strip('"') for row in rows if len(row) == 3}
+    part = Ontology(sources=[source])
+    orphans = {term for term in mondo.values() if term not in parents}
+    for row in sorted(rows):
+        child = mondo.get(row[0].strip('"'))
+        if len(row) != 3 or child not in orphans:
+            continue
+        for label in row[2].strip('"').split("|"):
+            parent = mondo.get(labels.get(label, ""))
+            if parent is not None and parent != child and child not in above(parent):
+                parents.setdefault(child, set()).add(parent)
+                part.edges.append(Edge(subject=child, predicate="is_a", object=parent, source=source.id))
+    return part
+
+
+def _text(path: Path) -> str:
+    content = path.read_bytes()
+    return (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8")
+
+
+def _read_curated(table: dict[str, Any], known: Ontology) -> Ontology:
+    """The knowledge under `ontologies/common/`, resolved against what other sources name."""
+    from kgmed.curated import Library, compile_curated, lint
+
+    library = Library.read(ontologies_folder() / "common", known.terms, known.synonyms)
+    errors = [complaint for complaint in lint(library) if complaint.level == "error"]
+    if errors:
+        raise ParseError(
+            f"{len(errors)} errors in the curated knowledge; `kgmed curated check` lists them. "
+            f"First: {errors[0]}",
+            path="common",
+        )
+    source = Source(id=table["id"], title=table["title"], release=table["release"], licence=table["licence"])
+    part = compile_curated(library, source)
+    named = {(s.term, s.text.casefold()) for s in known.synonyms}
+    part.synonyms = [s for s in part.synonyms if (s.term, s.text.casefold()) not in named]
+    return part
 
 
 def _read(table: dict[str, Any], path: Path, source: Source) -> Ontology:

@@ -88,7 +88,10 @@ def check(record: Record, graph: KnowledgeGraph, *, policy: str = "default") -> 
         elif kind != "finding":
             set_aside.append((finding, f"{kind} term, not a finding"))
             issue("warning", "not-a-finding", finding, f"{term} is a term of kind {kind}", "give a finding")
-        elif finding.context in _NOT_CURRENT:
+        elif finding.context in _NOT_CURRENT and not (
+            finding.context == "historical" and term in graph.risk_factors
+        ):
+            # What somebody had is a risk factor for what they have now.
             set_aside.append((finding, _NOT_CURRENT[finding.context]))
         elif finding.certainty <= _UNCERTAIN:
             set_aside.append((finding, "uncertain"))

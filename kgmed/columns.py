@@ -57,7 +57,7 @@ class EdgeColumns:
     """The edge table, sorted by subject, predicate, object, then reference.
 
     All arrays have one row per edge. `subject` and `object` index the graph's
-    nodes; `numerator` and `denominator` are -1 and `frequency` is NaN where unknown.
+    nodes; `numerator` and `denominator` are -1, `frequency` and `value` NaN where unknown.
     """
 
     subject: IntArray
@@ -66,6 +66,7 @@ class EdgeColumns:
     numerator: IntArray
     denominator: IntArray
     frequency: np.ndarray[Any, np.dtype[Any]]
+    value: np.ndarray[Any, np.dtype[Any]]
     predicate: Coded
     frequency_term: Coded
     onset: Coded
@@ -90,6 +91,7 @@ class EdgeColumns:
             numerator=np.asarray([none(e.numerator, -1) for e in edges], dtype=np.int32),
             denominator=np.asarray([none(e.denominator, -1) for e in edges], dtype=np.int32),
             frequency=np.asarray([none(e.frequency, np.nan) for e in edges], dtype=np.float32),
+            value=np.asarray([none(e.value, np.nan) for e in edges], dtype=np.float32),
             references=Coded.of("|".join(e.references) for e in edges),
             **{name: Coded.of(getattr(e, name) for e in edges) for name in CODED if name != "references"},
         )

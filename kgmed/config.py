@@ -33,6 +33,11 @@ class LikelihoodConfig:
         correlation: Mean correlation of two findings of one patient given the disease.
         onset_patients: Patients that the general distribution of onset counts for.
         male_share: Share of males among patients with an X-linked recessive disease.
+        mix_primary, mix_emergency, mix_hospital: How often a patient of unknown setting is
+            from each; scaled to a sum of 1.
+        rare_primary, rare_emergency, rare_hospital, rare_clinic: Pretest probability of all
+            diseases together that no card states a prevalence for, by setting.
+        tempo_weight: Share of the evidence of the time since the first symptom that counts.
     """
 
     frequency_unknown: float = 0.5
@@ -46,17 +51,62 @@ class LikelihoodConfig:
     correlation: float = 0.16
     onset_patients: float = 1.0
     male_share: float = 0.9
+    mix_primary: float = 0.5
+    mix_emergency: float = 0.3
+    mix_hospital: float = 0.2
+    rare_primary: float = 0.001
+    rare_emergency: float = 0.001
+    rare_hospital: float = 0.005
+    rare_clinic: float = 0.9
+    tempo_weight: float = 1.0
 
     def __post_init__(self) -> None:
-        for name in ("frequency_unknown", "prior_frequency", "correlation", "male_share"):
+        for name in (
+            "frequency_unknown",
+            "prior_frequency",
+            "correlation",
+            "male_share",
+            "rare_primary",
+            "rare_emergency",
+            "rare_hospital",
+            "rare_clinic",
+        ):
             if not 0.0 <= getattr(self, name) < 1.0:
                 raise ConfigError("must be in [0, 1)", key=f"likelihood.{name}")
         for name in ("class_patients", "prior_patients", "onset_patients"):
             if not getattr(self, name) > 0.0:
                 raise ConfigError("must be above 0", key=f"likelihood.{name}")
-        for name in ("specific_penalty", "related_penalty", "looked_for", "attention"):
+        for name in (
+            "specific_penalty",
+            "related_penalty",
+            "looked_for",
+            "attention",
+            "mix_primary",
+            "mix_emergency",
+            "mix_hospital",
+            "tempo_weight",
+        ):
             if not getattr(self, name) >= 0.0:
                 raise ConfigError("must not be negative", key=f"likelihood.{name}")
+
+    def setting_weights(self, setting: str) -> tuple[float, float, float]:
+        """Weights of primary care, emergency and hospital for a setting, "" when it is unknown."""
+        match setting:
+            case "primary":
+                return (1.0, 0.0, 0.0)
+            case "emergency":
+                return (0.0, 1.0, 0.0)
+            case "hospital":
+                return (0.0, 0.0, 1.0)
+        total = self.mix_primary + self.mix_emergency + self.mix_hospital
+        return (self.mix_primary / total, self.mix_emergency / total, self.mix_hospital / total)
+
+    def rare_share(self, setting: str) -> float:
+        """Pretest probability of all diseases together that are not curated."""
+        rare = (self.rare_primary, self.rare_emergency, self.rare_hospital)
+        if setting == "rare_disease":
+            return self.rare_clinic
+        return sum(w * r for w, r in zip(self.setting_weights(setting), rare, strict=True))
 
 
 @dataclass(frozen=True, kw_only=True)

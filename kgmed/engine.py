@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kgmed.config import EngineConfig
-from kgmed.errors import KgmedError, UnknownTermError
+from kgmed.errors import InputError, KgmedError, UnknownTermError
 from kgmed.graph import KnowledgeGraph
 from kgmed.ontology import Ontology
 from kgmed.record import Case, Record
@@ -28,17 +28,20 @@ from kgmed.result import (
     Ranking,
     RedFlag,
     Score,
+    Triage,
     log10_odds,
     posttest_probability,
 )
+from kgmed.score.asking import COST, Methods, allowed, gains
 from kgmed.score.likelihood import LikelihoodIndex
 from kgmed.score.profile import Profile
 from kgmed.score.rules import RuleSet, load_rules
+from kgmed.score.triage import TriageTable
 
 if TYPE_CHECKING:
     from kgmed.text import TextReader
 
-__all__ = ["Engine", "RankOf", "diagnose", "diagnose_many", "load_engine"]
+__all__ = ["Engine", "RankOf", "ask", "diagnose", "diagnose_many", "load_engine"]
 
 # Two totals closer than this are a tie: float32 sums differ by less.
 _TIE = 1e-6
@@ -80,6 +83,7 @@ class _Scored:
     log10_odds: tuple[float, ...]
     red_flags: tuple[RedFlag, ...] = ()
     scores: tuple[Score, ...] = ()
+    triage: Triage | None = None
 
 
 class Engine:
@@ -106,6 +110,15 @@ class Engine:
     def index(self) -> LikelihoodIndex:
         """The compiled frequencies."""
         return LikelihoodIndex.load(self.graph, self.config.likelihood)
+
+    @cached_property
+    def methods(self) -> Methods:
+        """How each finding is found, and what that costs."""
+        return Methods(self.graph)
+
+    @cached_property
+    def _triage(self) -> TriageTable:
+        return TriageTable(self.graph, self.index.diseases)
 
     @cached_property
     def text_reader(self) -> TextReader:
@@ -159,6 +172,9 @@ class Engine:
                 measurements=record.measurements + reading.measurements,
                 issues=record.issues + reading.issues,
                 age_days=record.age_days if record.age_days is not None else reading.age_days,
+                duration_days=record.duration_days
+                if record.duration_days is not None
+                else reading.duration_days,
                 sex=reading.sex if record.sex == "UNKNOWN" and reading.sex else record.sex,
             )
         if record.measurements:
@@ -192,7 +208,8 @@ class Engine:
         self, case: Case, rule_evidence: Mapping[str, Sequence[Evidence]] | None = None
     ) -> np.ndarray[Any, np.dtype[np.float64]]:
         """log10 of the unnormalised posttest weight of every disease of `index`, shape (n_diseases,)."""
-        weights: np.ndarray[Any, np.dtype[np.float64]] = self.index.log10_pretest + self.index.log10_lr(
+        pretest = self.index.population.log10_pretest(case.record)
+        weights: np.ndarray[Any, np.dtype[np.float64]] = pretest + self.index.log10_lr(
             case
         ) * self.index.temperature(case)
         if rule_evidence:
@@ -211,9 +228,9 @@ class Engine:
             if known is evidence:
                 return columns, ratios
         told = [
-            (self._columns[disease], math.fsum(e.log10_lr for e in lines if e.calibrated))
+            (self.columns[disease], math.fsum(e.log10_lr for e in lines if e.calibrated))
             for disease, lines in evidence.items()
-            if disease in self._columns
+            if disease in self.columns
         ]
         columns = np.asarray([column for column, _ in told], dtype=np.intp)
         ratios = np.asarray([ratio for _, ratio in told], dtype=np.float64)
@@ -221,14 +238,14 @@ class Engine:
         return columns, ratios
 
     @cached_property
-    def _columns(self) -> dict[str, int]:
+    def columns(self) -> dict[str, int]:
         """Disease CURIE -> its column in the index."""
         return {self.graph.curie(int(node)): column for column, node in enumerate(self.index.diseases)}
 
     @cached_property
-    def _diseases(self) -> tuple[str, ...]:
+    def diseases(self) -> tuple[str, ...]:
         """Disease CURIE of each column."""
-        return tuple(self._columns)
+        return tuple(self.columns)
 
     def _score(self, case: Case, top: int) -> _Scored:
         told = self.rules.apply(case, self.graph)
@@ -253,14 +270,19 @@ class Engine:
             tied = position > 0 and ordered[position - 1] - weight <= _TIE
             ranks.append(ranks[-1] if tied else position + 1)
         odds = _log10_odds_among(weights, order)
-        return _Scored(columns=tuple(order), ranks=tuple(ranks), log10_odds=tuple(odds), **common)
+        share = np.power(10.0, np.maximum(weights - weights.max(), -30.0))
+        triage = self._triage.triage(share / share.sum(), self.diseases, common["red_flags"])
+        return _Scored(
+            columns=tuple(order), ranks=tuple(ranks), log10_odds=tuple(odds), triage=triage, **common
+        )
 
     def _ranking(self, scored: _Scored) -> Ranking:
         asker = _Asker(self, scored.case)
+        log10_pretest = self.index.population.log10_pretest(scored.case.record)
 
         def diagnosis(column: int, rank: int, odds: float) -> Diagnosis:
-            disease = self._diseases[column]
-            pretest = min(_HIGHEST, 10.0 ** float(self.index.log10_pretest[column]))
+            disease = self.diseases[column]
+            pretest = min(_HIGHEST, 10.0 ** float(log10_pretest[column]))
             return Diagnosis(
                 disease=disease,
                 name=self.graph.name(disease),
@@ -276,13 +298,14 @@ class Engine:
             case=scored.case,
             red_flags=scored.red_flags,
             scores=scored.scores,
+            triage=scored.triage,
             provenance=self.provenance,
             considered=len(self.index),
             names=self.graph.name,
         )
 
     def _explain(self, case: Case, column: int, pretest: float, odds: float, asker: _Asker) -> Explanation:
-        disease = self._diseases[column]
+        disease = self.diseases[column]
         profile = Profile(self.index, disease)
         evidence = [*profile.evidence(case), *asker.rule_evidence.get(disease, ())]
         moved = math.fsum(e.log10_lr for e in evidence if e.calibrated)
@@ -332,6 +355,45 @@ class Engine:
             "seed": None,  # nothing is drawn by chance
         }
 
+    # ------------------------------------------------------------ asking on
+
+    def ask(
+        self,
+        source: Any,
+        n: int = 5,
+        *,
+        methods: Collection[str] = (),
+        skip: Collection[str] = (),
+        among: Collection[str] = (),
+        diseases: Collection[str] = (),
+        format: str | None = None,
+    ) -> tuple[Question, ...]:
+        """What to ask or test next.
+
+        Args:
+            source: As for `diagnose`; a `Case` is taken as it is.
+            n: How many questions.
+            methods: Only findings found so: `history`, `exam`, `lab`, `imaging`, `test`; all when empty.
+            skip: CURIEs of findings that nobody can tell, so they are not asked again.
+            among: Only these findings, for a fixed questionnaire; all when empty.
+            diseases: Only to tell these diseases apart; all when empty.
+            format: Name of the format when it should not be detected.
+
+        Returns:
+            Findings by expected information gain over the likeliest diseases divided by
+            the cost of finding out, best first; none when the record holds no finding.
+
+        Raises:
+            InputError: If the record cannot be read, or a method is unknown.
+        """
+        if unknown := sorted(set(methods) - set(COST)):
+            raise InputError(f"unknown method {', '.join(unknown)}; known: {', '.join(COST)}")
+        case = source if isinstance(source, Case) else self.case(self.read(source, format))
+        if not case.findings or not len(self.index):
+            return ()
+        columns = [c for d in diseases if (c := self.columns.get(self.graph.resolve(d) or d)) is not None]
+        return _Asker(self, case, columns).best(n, methods, skip, among)
+
     # ------------------------------------------------------------ evaluation
 
     def rank_of(
@@ -349,21 +411,21 @@ class Engine:
         Raises:
             UnknownTermError: If the graph has no annotated disease of that CURIE.
         """
-        column = self._columns.get(self.graph.resolve(disease) or disease)
+        column = self.columns.get(self.graph.resolve(disease) or disease)
         if column is None:
             raise UnknownTermError(disease)
         case = self.case(record)
         told = self.rules.apply(case, self.graph)
         weights = self.scores(case, told.evidence)
         if without_references:
-            name = self._diseases[column]
+            name = self.diseases[column]
             profile = Profile(self.index, name, without_references=without_references)
             if not profile.frequency and not profile.negative:
                 weights[column] = -np.inf
             else:
                 lr = math.fsum(e.log10_lr for e in profile.evidence(case))
                 rules = math.fsum(e.log10_lr for e in told.evidence.get(name, ()) if e.calibrated)
-                weights[column] = profile.log10_pretest() + lr * self.index.temperature(case) + rules
+                weights[column] = profile.log10_pretest(case) + lr * self.index.temperature(case) + rules
         own = weights[column]
         others = np.delete(weights, column)
         rank = float((others > own + _TIE).sum() + 1 + (np.abs(others - own) <= _TIE).sum() / 2)
@@ -374,7 +436,7 @@ class Engine:
         return RankOf(
             rank=rank,
             posttest=posttest_probability(0.5, own_odds) if own > -np.inf else 0.0,
-            top1=self._diseases[first],
+            top1=self.diseases[first],
             top1_posttest=posttest_probability(0.5, first_odds),
         )
 
@@ -443,9 +505,10 @@ class Engine:
 class _Asker:
     """What to ask next, worked out once for a ranking."""
 
-    def __init__(self, engine: Engine, case: Case) -> None:
+    def __init__(self, engine: Engine, case: Case, columns: Sequence[int] = ()) -> None:
         self._engine = engine
         self._case = case
+        self._columns = np.asarray(sorted(columns), dtype=np.intp)
 
     @cached_property
     def rule_evidence(self) -> Mapping[str, Sequence[Evidence]]:
@@ -453,13 +516,22 @@ class _Asker:
         return self._engine.rules.apply(self._case, self._engine.graph).evidence
 
     @cached_property
-    def _gains(self) -> dict[int, tuple[float, float]]:
-        """Finding row -> (information gain in bits, chance that it is present)."""
-        index = self._engine.index
+    def _likeliest(self) -> tuple[Any, Any]:
+        """Columns of the differential that questions are chosen over, and their probabilities."""
         weights = self._engine.scores(self._case, self.rule_evidence)
-        likeliest = np.argsort(-weights, kind="stable")[:_ASK_OVER].astype(np.int32)
+        if len(self._columns):
+            order = self._columns[np.argsort(-weights[self._columns], kind="stable")]
+        else:
+            order = np.argsort(-weights, kind="stable")
+        likeliest = order[:_ASK_OVER].astype(np.int32)
         share = np.power(10.0, weights[likeliest] - weights[likeliest].max())
-        share /= share.sum()
+        return likeliest, share / share.sum()
+
+    @cached_property
+    def _gains(self) -> dict[int, tuple[float, float, int]]:
+        """Finding row -> (information gain in bits, chance that it is present, column it speaks for)."""
+        index = self._engine.index
+        likeliest, share = self._likeliest
         known: set[int] = set()
         for finding in self._case.findings:
             if (row := index.row(finding.term)) is not None:
@@ -469,36 +541,52 @@ class _Asker:
         if not rows:
             return {}
         table = np.stack([index.frequencies(row, likeliest) for row in rows], axis=1).astype(np.float64)
-        chance = share @ table
-        yes = share[:, None] * table / chance
-        no = share[:, None] * (1.0 - table) / (1.0 - chance)
-        gain = _entropy(share) - chance * _entropy(yes) - (1.0 - chance) * _entropy(no)
+        gain, chance = gains(share, table)
+        strongest = likeliest[np.argmax(share[:, None] * table, axis=0)]
         return {
-            row: (float(g), float(c)) for row, g, c in zip(rows, np.maximum(gain, 0.0), chance, strict=True)
+            row: (float(g), float(c), int(d))
+            for row, g, c, d in zip(rows, gain, chance, strongest, strict=True)
         }
+
+    def _question(self, row: int, p_if_disease: float, disease: str) -> Question:
+        graph, index, methods = self._engine.graph, self._engine.index, self._engine.methods
+        curie = graph.curie(int(index.terms[row]))
+        return Question(
+            term=curie,
+            name=graph.name(curie),
+            information_gain=self._gains[row][0],
+            p_if_disease=p_if_disease,
+            p_overall=self._gains[row][1],
+            found_by=methods[curie],
+            cost=methods.cost(curie),
+            disease=disease,
+        )
 
     def questions(self, disease: str) -> tuple[Question, ...]:
         """The findings of a disease whose answer would tell most."""
-        graph, index = self._engine.graph, self._engine.index
-        profile = Profile(index, disease)
+        profile = Profile(self._engine.index, disease)
         candidates = [
-            Question(
-                term=(curie := graph.curie(int(index.terms[row]))),
-                name=graph.name(curie),
-                information_gain=self._gains[row][0],
-                p_if_disease=profile.anywhere[row][0],
-                p_overall=self._gains[row][1],
-            )
+            self._question(row, profile.anywhere[row][0], disease)
             for row in profile.frequency
             if row in self._gains
         ]
         candidates.sort(key=lambda q: (-q.information_gain, q.term))
         return tuple(candidates[:_QUESTIONS])
 
-
-def _entropy(p: np.ndarray[Any, Any]) -> Any:
-    """Entropy in bits along the first axis."""
-    return -(p * np.log2(np.maximum(p, 1e-300))).sum(axis=0)
+    def best(
+        self, n: int, methods: Collection[str], skip: Collection[str], among: Collection[str]
+    ) -> tuple[Question, ...]:
+        """The questions that tell most for their cost over the whole differential."""
+        index, engine = self._engine.index, self._engine
+        candidates = []
+        for row, (_, _, column) in self._gains.items():
+            curie = engine.graph.curie(int(index.terms[row]))
+            if curie in skip or (among and curie not in among) or not allowed(engine.methods, curie, methods):
+                continue
+            p = float(index.frequencies(row, np.asarray([column], dtype=np.int32))[0])
+            candidates.append(self._question(row, p, engine.diseases[column]))
+        candidates.sort(key=lambda q: (-q.information_gain / q.cost, q.term))
+        return tuple(candidates[:n])
 
 
 def _log10_odds_among(weights: np.ndarray[Any, Any], columns: Iterable[int]) -> list[float]:
@@ -570,6 +658,23 @@ def diagnose(
     'Marfan syndrome'
     """
     return (engine or _default_engine()).diagnose(source, top=top, format=format)
+
+
+def ask(
+    source: Any,
+    n: int = 5,
+    *,
+    engine: Engine | None = None,
+    methods: Collection[str] = (),
+    skip: Collection[str] = (),
+    among: Collection[str] = (),
+    diseases: Collection[str] = (),
+    format: str | None = None,
+) -> tuple[Question, ...]:
+    """What to ask or test next; see `Engine.ask`."""
+    return (engine or _default_engine()).ask(
+        source, n, methods=methods, skip=skip, among=among, diseases=diseases, format=format
+    )
 
 
 def diagnose_many(

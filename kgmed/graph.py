@@ -29,11 +29,20 @@ if TYPE_CHECKING:
     import networkx
     import pandas
 
-__all__ = ["FORMAT_VERSION", "HAS_PHENOTYPE", "IS_A", "KnowledgeGraph", "Path", "write_atomically"]
+__all__ = [
+    "FORMAT_VERSION",
+    "HAS_PHENOTYPE",
+    "HAS_RISK_FACTOR",
+    "IS_A",
+    "KnowledgeGraph",
+    "Path",
+    "write_atomically",
+]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 IS_A = "is_a"
 HAS_PHENOTYPE = "has_phenotype"
+HAS_RISK_FACTOR = "has_risk_factor"
 
 
 @dataclass(frozen=True, slots=True)
@@ -413,6 +422,7 @@ class KnowledgeGraph:
             asserted_for=c.asserted_for[row],
             source=c.source[row],
             evidence=c.evidence[row],
+            value=round(float(c.value[row]), 6) if not np.isnan(c.value[row]) else None,
         )
 
     def edges(
@@ -507,6 +517,14 @@ class KnowledgeGraph:
             node = int(c.subject[row] if is_forward else c.object[row])
         return Path(tuple(reversed(steps)))
 
+    @cached_property
+    def risk_factors(self) -> frozenset[str]:
+        """Findings that are a risk factor of some disease, and all narrower ones."""
+        c = self.edge_columns
+        rows = np.flatnonzero(c.predicate.codes == c.predicate.code(HAS_RISK_FACTOR))
+        named = {self._curies[node] for node in np.unique(c.object[rows]).tolist()}
+        return frozenset(named.union(*(self.descendants(curie) for curie in named)))
+
     def is_a_path(self, descendant: str, ancestor: str) -> Path:
         """The shortest walk up the hierarchy; empty when the two are the same.
 
@@ -569,7 +587,7 @@ class KnowledgeGraph:
 
         c = self.edge_columns
         edges: dict[str, Any] = {"subject": node(c.subject.tolist()), "object": node(c.object.tolist())}
-        for name in ("negated", "numerator", "denominator", "frequency"):
+        for name in ("negated", "numerator", "denominator", "frequency", "value"):
             edges[name] = getattr(c, name)
         for name in CODED:
             column = getattr(c, name)
@@ -736,7 +754,7 @@ def _kinds_by_use(edges: Iterable[Edge]) -> dict[str, TermKind]:
     """What `has_phenotype` makes of its two ends."""
     kinds: dict[str, TermKind] = {}
     for edge in edges:
-        if edge.predicate == HAS_PHENOTYPE:
+        if edge.predicate in (HAS_PHENOTYPE, HAS_RISK_FACTOR):
             kinds.setdefault(edge.subject, "disease")
             kinds.setdefault(edge.object, "finding")
     return kinds

@@ -87,7 +87,8 @@ class Edge:
     Attributes:
         subject, object: CURIEs, for example `MONDO:0007947` and `HP:0001166`.
         predicate: `is_a`, `has_phenotype`, `has_onset`, `has_inheritance`,
-            `has_gene`, `has_risk_factor`, `treated_by`, or one of the user's own.
+            `has_gene`, `has_risk_factor`, `treated_by`, or one of the user's own;
+            those of curated diseases stand in `kgmed.curated.compile`.
         negated: True for "this disease does not have this finding".
         numerator, denominator: Patients with the finding and patients examined,
             or None. 0/12 is a fact worth keeping.
@@ -100,6 +101,8 @@ class Edge:
             graph joined it to another (`OMIM:154700` under `MONDO:0007947`), or "".
         source: `Source.id`.
         evidence: Evidence code as the source writes it (`PCS`, `TAS`, `curated`), or "".
+        value: A number that is no frequency, or None: the odds ratio of a
+            `has_risk_factor`, patients per 100,000 of a `seen_in`.
     """
 
     subject: str
@@ -116,6 +119,7 @@ class Edge:
     asserted_for: str = ""
     source: str = ""
     evidence: str = ""
+    value: float | None = None
 
 
 @dataclass(kw_only=True)

@@ -14,6 +14,7 @@ from kgmed.errors import RecordError
 
 __all__ = [
     "FAMILY",
+    "SETTINGS",
     "SEXES",
     "Allergy",
     "Case",
@@ -25,6 +26,7 @@ __all__ = [
     "Medication",
     "Origin",
     "Record",
+    "Setting",
     "Sex",
 ]
 
@@ -33,6 +35,9 @@ SEXES: tuple[Sex, ...] = ("FEMALE", "MALE", "OTHER", "UNKNOWN")
 Context = Literal["current", "historical", "family", "hypothetical"]
 """Whom and when a statement is about. Only `current` findings are scored."""
 FAMILY: Context = "family"
+Setting = Literal["", "primary", "emergency", "hospital", "rare_disease"]
+"""Where the patient is seen: it decides how common each disease is. "" when it is not told."""
+SETTINGS: tuple[Setting, ...] = ("", "primary", "emergency", "hospital", "rare_disease")
 Origin = Literal["given", "text", "measurement", "rule"]
 
 # The oldest person on record lived 122 years; anything above is a unit error.
@@ -174,10 +179,12 @@ class Record:
         age_days: Age now, in days, or None.
         onset_days: Age when the disease began, in days, or None.
         sex: `FEMALE`, `MALE`, `OTHER` or `UNKNOWN`.
+        setting: Where the patient is seen, or "".
+        duration_days: Time since the first symptom of this episode, in days, or None.
         issues: What the reader could not use, each with the field it stood in.
 
     Raises:
-        RecordError: If sex is not one of the four words, or an age is negative,
+        RecordError: If the setting or the sex is none of the known words, or an age is negative,
             not finite, or above 130 years.
     """
 
@@ -191,12 +198,20 @@ class Record:
     age_days: float | None = None
     onset_days: float | None = None
     sex: Sex = "UNKNOWN"
+    setting: Setting = ""
+    duration_days: float | None = None
     issues: tuple[Issue, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.setting not in SETTINGS:
+            raise RecordError(
+                f"setting must be one of {', '.join(filter(None, SETTINGS))}, or empty",
+                record_id=self.id,
+                field="setting",
+            )
         if self.sex not in SEXES:
             raise RecordError(f"sex must be one of {', '.join(SEXES)}", record_id=self.id, field="sex")
-        for name in ("age_days", "onset_days"):
+        for name in ("age_days", "onset_days", "duration_days"):
             days = getattr(self, name)
             if days is not None and not (math.isfinite(days) and 0 <= days <= MAX_AGE_DAYS):
                 raise RecordError(

@@ -39,6 +39,7 @@ Match = Literal[
     "none",  # nothing in the disease accounts for the finding
     "excluded_in_disease",  # the disease is annotated as not having it
     "age",
+    "tempo",
     "sex",
     "prevalence",
     "alternatives",  # what the other diseases explain as well
@@ -138,6 +139,9 @@ class Question:
         information_gain: Expected fall in the entropy of the differential, in bits.
         p_if_disease: Chance that it is present in the disease it stands beside, 0..1.
         p_overall: Chance that it is present given the whole differential, 0..1.
+        found_by: How it is found: `history`, `exam`, `lab`, `imaging`, `test`, or "".
+        cost: Relative cost of finding out (`kgmed.score.asking.COST`).
+        disease: The disease that it speaks for most, as a CURIE.
     """
 
     term: str
@@ -145,6 +149,29 @@ class Question:
     information_gain: float
     p_if_disease: float
     p_overall: float
+    found_by: str = ""
+    cost: float = 1.0
+    disease: str = ""
+
+
+TriageLevel = Literal["self-care", "routine", "urgent", "emergency"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Triage:
+    """How soon the patient needs to be seen.
+
+    Attributes:
+        level: `self-care`, `routine` (within days to weeks), `urgent` (today) or `emergency` (now).
+        reason: What demands it, in words.
+        diseases: The plausible diseases that demand it, likeliest first.
+        red_flags: The red flags that demand it.
+    """
+
+    level: TriageLevel
+    reason: str
+    diseases: tuple[str, ...] = ()
+    red_flags: tuple[RedFlag, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -292,6 +319,7 @@ class Ranking(Sequence[Diagnosis]):
         diagnoses: The diagnoses that were asked for.
         red_flags: What demands action now, most urgent first.
         scores: Clinical scores that could be worked out.
+        triage: How soon the patient needs to be seen; None when nothing was ranked.
         case: The findings that were scored, those set aside, and the issues.
         provenance: Versions, releases, checksums and settings: enough to run it again.
         considered: How many diseases were ranked.
@@ -301,6 +329,7 @@ class Ranking(Sequence[Diagnosis]):
     case: Case
     red_flags: tuple[RedFlag, ...] = ()
     scores: tuple[Score, ...] = ()
+    triage: Triage | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
     considered: int = 0
     names: Callable[[str], str] = field(repr=False, default=str)

@@ -9,7 +9,7 @@ import pytest
 from kgmed.graph import KnowledgeGraph
 from kgmed.resources import ontologies_folder
 
-COLUMNS = ["chapter", "name", "mondo", "icd10cm", "settings", "reason", "note"]
+COLUMNS = ["chapter", "name", "mondo", "kgmed", "icd10cm", "settings", "reason", "note"]
 SETTINGS = {
     "primary",
     "emergency",
@@ -55,7 +55,7 @@ def test_codes_are_well_formed_and_lie_in_their_chapter(rows: list[dict[str, str
 
 
 def test_no_name_and_no_mondo_term_appears_twice(rows: list[dict[str, str]]) -> None:
-    for column in ("name", "mondo"):
+    for column in ("name", "mondo", "kgmed"):
         seen = Counter(row[column].casefold() for row in rows if row[column])
         assert [value for value, count in seen.items() if count > 1] == []
 

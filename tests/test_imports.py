@@ -33,6 +33,7 @@ LAYER = {
     "config": 1,
     "metrics": 1,
     "columns": 2,
+    "curated": 4,
     "measure": 2,
     "graph": 3,
     "result": 4,

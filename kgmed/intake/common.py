@@ -12,7 +12,7 @@ from kgmed.graph import KnowledgeGraph
 from kgmed.intake.ages import parse_age
 from kgmed.intake.jsontext import text_problem
 from kgmed.ontology import TermKind
-from kgmed.record import Issue, Sex
+from kgmed.record import SETTINGS, Issue, Setting, Sex
 
 __all__ = ["Notes", "find_by_name", "is_missing", "number_of", "resolve_term"]
 
@@ -87,6 +87,22 @@ class Notes:
             )
             return "UNKNOWN"
         return word
+
+    def setting(self, value: Any, field: str = "setting") -> Setting:
+        """Where the patient is seen; an unknown word is an issue and ""."""
+        if is_missing(value):
+            return ""
+        word = value.strip().lower() if isinstance(value, str) else None
+        for known in SETTINGS:
+            if word == known:
+                return known
+        self.add(
+            "unknown-setting",
+            field,
+            "This is not a setting that kgmed knows; it is taken as unknown.",
+            f"Write {', '.join(filter(None, SETTINGS))}, or leave it out.",
+        )
+        return ""
 
     def age(self, value: Any, field: str) -> float | None:
         """An age in days, or None with an issue."""

@@ -31,6 +31,9 @@ KEYS = frozenset(
         "age_days",
         "onset",
         "onset_days",
+        "setting",
+        "duration",
+        "duration_days",
         "present",
         "excluded",
         "findings",
@@ -102,6 +105,8 @@ def read_dict(data: Mapping[Any, Any], *, graph: KnowledgeGraph | None = None) -
         age_days=_age(data, "age", notes),
         onset_days=_age(data, "onset", notes),
         sex=notes.sex(data.get("sex")),
+        setting=notes.setting(data.get("setting")),
+        duration_days=_age(data, "duration", notes),
         issues=(*earlier, *notes.issues),
     )
 
@@ -362,7 +367,13 @@ def record_to_dict(record: Record) -> dict[str, Any]:
         out["text"] = record.text
     if record.sex != "UNKNOWN":
         out["sex"] = record.sex
-    for key, days in (("age", record.age_days), ("onset", record.onset_days)):
+    if record.setting:
+        out["setting"] = record.setting
+    for key, days in (
+        ("age", record.age_days),
+        ("onset", record.onset_days),
+        ("duration", record.duration_days),
+    ):
         if days is not None:
             out[key] = {"days": days}
     for key in ("findings", "measurements", "diseases", "medications", "allergies", "issues"):

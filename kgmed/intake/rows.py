@@ -28,7 +28,7 @@ _ALSO = {
     "hpo": "present", "hpo_terms": "present", "phenotypes": "present", "hpo_id": "term", "finding": "term",
 }  # fmt: skip
 _OF_FINDING = ("term", "name", "excluded", "onset", "severity", "certainty", "context")
-_OF_RECORD = ("text", "sex", "age", "age_days")
+_OF_RECORD = ("text", "sex", "age", "age_days", "setting", "duration", "duration_days")
 # What spreadsheets, R and pandas write into a cell that holds nothing.
 _EMPTY = {"", "NA", "N/A", "#N/A", "NaN", "nan", "NULL", "null", "None", "<NA>"}
 _WITH_UNIT = re.compile(r"(.*?)\s*[(\[]\s*(.*?)\s*[)\]]", re.DOTALL)

@@ -97,19 +97,20 @@ def add_edge(
             return None
         return int(text)
 
+    def number(name: str, how: str) -> float | None:
+        text = one(name)
+        try:
+            return parse_number(text) if text else None
+        except ValueError:
+            problem("bad-number", f"{name} is not a number", how)
+            return None
+
     numerator, denominator = count("numerator"), count("denominator")
     frequency_term, text, frequency = one("frequency_class"), one("frequency"), None
     if text in FREQUENCY_CLASSES:
         frequency_term, text = text, ""
     if text:
-        try:
-            frequency = parse_number(text)
-        except ValueError:
-            problem(
-                "bad-number",
-                "frequency is not a number",
-                "write 0.8, 80%, 8/10 or a class such as HP:0040281",
-            )
+        frequency = number("frequency", "write 0.8, 80%, 8/10 or a class such as HP:0040281")
         above, slash, below = text.partition("/")
         if slash and frequency is not None and numerator is None and denominator is None:
             numerator, denominator = int(above), int(below)
@@ -123,6 +124,7 @@ def add_edge(
             )
     elif numerator is not None and denominator:
         frequency = numerator / denominator
+    value = number("value", "write an odds ratio such as 2.5")
     sex = {"F": "FEMALE", "M": "MALE"}.get(one("sex").upper(), one("sex").upper())
     if sex not in ("", "FEMALE", "MALE"):
         problem("bad-sex", "sex is neither FEMALE nor MALE", "write FEMALE or MALE, or leave it out")
@@ -146,4 +148,5 @@ def add_edge(
         asserted_for=one("asserted_for"),
         source=one("source") or source,
         evidence=one("evidence"),
+        value=value,
     )

@@ -154,6 +154,8 @@ def edge_triples(edge: Edge, number: int) -> Iterator[str]:
             yield _line(node, KGMED + name, _text(str(count), XSD + "integer"))
     if edge.frequency is not None:
         yield _line(node, KGMED + "frequency", _text(repr(float(edge.frequency)), XSD + "double"))
+    if edge.value is not None:
+        yield _line(node, KGMED + "value", _text(repr(float(edge.value)), XSD + "double"))
     if edge.frequency_term:
         yield _line(node, KGMED + "frequency_class", _node(iri_of(edge.frequency_term)))
     if edge.onset:

@@ -21,6 +21,7 @@ _COLUMNS: dict[str, tuple[set[str], set[str]]] = {  # table: (needed, allowed be
         {
             "frequency",
             "frequency_class",
+            "value",
             "numerator",
             "denominator",
             "onset",

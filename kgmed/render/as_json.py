@@ -99,6 +99,7 @@ def _edge(ranking: Ranking, edge: Edge, forward: bool) -> dict[str, Any]:
         "asserted_for": edge.asserted_for,
         "source": edge.source,
         "evidence": edge.evidence,
+        "value": _number(edge.value),
         "review": view.CURATED if view.is_curated(edge) else "",
     }
 

@@ -63,6 +63,7 @@ MATCH_WORDS: dict[Match, str] = {
     "none": "not explained by the disease",
     "excluded_in_disease": "known to be absent in the disease",
     "age": "age",
+    "tempo": "time since the first symptom",
     "sex": "sex",
     "prevalence": "prevalence",
     "alternatives": "what other diseases explain as well",
@@ -72,6 +73,7 @@ MATCH_WORDS: dict[Match, str] = {
 
 _WITHOUT_FINDING: dict[Match, str] = {
     "age": "Age",
+    "tempo": "Time since the first symptom",
     "sex": "Sex",
     "prevalence": "Prevalence",
     "alternatives": "Other diseases explain the findings as well",

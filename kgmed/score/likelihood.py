@@ -29,10 +29,11 @@ import numpy as np
 
 from kgmed.config import LikelihoodConfig
 from kgmed.errors import GraphFileError
-from kgmed.graph import HAS_PHENOTYPE, IS_A, KnowledgeGraph
+from kgmed.graph import HAS_PHENOTYPE, HAS_RISK_FACTOR, IS_A, KnowledgeGraph
 from kgmed.record import Case
 from kgmed.score.frequency import MAX_FREQUENCY, MAX_NEGATIVE
 from kgmed.score.onset import onset_table, stage_of_case
+from kgmed.score.population import Population, tempo_of_days
 
 __all__ = ["INDEX_FILE", "X_LINKED_RECESSIVE", "LikelihoodIndex"]
 
@@ -76,7 +77,7 @@ class LikelihoodIndex:
         terms, diseases: Node of each finding row and disease column in the graph,
             shapes (n_terms,) and (n_diseases,), ascending.
         background: Background frequency of each finding, shape (n_terms,).
-        log10_pretest: log10 pretest probability of each disease, shape (n_diseases,).
+        population: Pretest probabilities by setting, age and sex.
         onset: P(stage of onset | disease), shape (n_diseases, 9).
         onset_overall: P(stage of onset) over all diseases, shape (9,).
         x_linked: Whether a disease is annotated as X-linked recessive only.
@@ -89,7 +90,7 @@ class LikelihoodIndex:
         self.terms: IntArray = arrays["terms"]
         self.diseases: IntArray = arrays["diseases"]
         self.background: FloatArray = arrays["background"]
-        self.log10_pretest: FloatArray = arrays["log10_pretest"]
+        self.population = Population(arrays, arrays["log10_attention"], config)
         self.onset: FloatArray = arrays["onset"]
         self.onset_overall: FloatArray = arrays["onset_overall"]
         self.x_linked = arrays["x_linked"]
@@ -114,6 +115,8 @@ class LikelihoodIndex:
         """Work the frequencies out from the graph's edges."""
         config = config or LikelihoodConfig()
         edges = graph.edge_columns
+        # A risk factor is a finding too: the share of the patients who have it.
+        predicates = [edges.predicate.code(HAS_PHENOTYPE), edges.predicate.code(HAS_RISK_FACTOR)]
         terms = np.asarray(
             [i for i, t in enumerate(graph.terms()) if t.kind == "finding" and not t.obsolete], dtype=np.int32
         )
@@ -126,7 +129,7 @@ class LikelihoodIndex:
         inside = (child >= 0) & (parent >= 0)
         closure_pointer, closure_columns = _closure(child[inside], parent[inside], n_terms)
 
-        rows = np.flatnonzero(edges.predicate.codes == edges.predicate.code(HAS_PHENOTYPE))
+        rows = np.flatnonzero(np.isin(edges.predicate.codes, predicates))
         objects = _current(graph, row_of_node)[edges.object[rows]]
         rows, objects = rows[objects >= 0], objects[objects >= 0]
         diseases, column = np.unique(edges.subject[rows], return_inverse=True)
@@ -165,14 +168,19 @@ class LikelihoodIndex:
         background = ((sums + 1.0) / (n_diseases + 2.0)).astype(np.float32)
 
         onset, onset_overall = onset_table(graph, diseases, config)
+        population = Population.arrays(graph, diseases)
+        # Age and sex of a curated disease are in its pretest probability already.
+        curated = population["population.seen"].sum(axis=1) > 0.0
+        onset[curated] = onset_overall
         arrays = {
             "terms": terms,
             "diseases": diseases.astype(np.int32),
             "background": background,
-            "log10_pretest": _log10_pretest(_publications(graph, rows, column, n_diseases), config),
+            "log10_attention": _log10_attention(_publications(graph, rows, column, n_diseases), config),
+            **population,
             "onset": onset,
             "onset_overall": onset_overall,
-            "x_linked": _x_linked(graph, diseases),
+            "x_linked": _x_linked(graph, diseases) & ~curated,
             "closure.pointer": closure_pointer,
             "closure.columns": closure_columns,
         }
@@ -327,6 +335,8 @@ class LikelihoodIndex:
             total += self.age_row(age[0], is_onset=age[1])
         if (ratios := self.sex_ratios(case.record.sex)) is not None:
             total[self.x_linked] += ratios[2]
+        if (days := case.record.duration_days) is not None:
+            total += self.population.tempo[:, tempo_of_days(days)] * self.config.tempo_weight
         return total
 
     def row(self, curie: str) -> int | None:
@@ -423,10 +433,10 @@ def _publications(graph: KnowledgeGraph, rows: IntArray, column: IntArray, n_dis
     return counts
 
 
-def _log10_pretest(publications: IntArray, config: LikelihoodConfig) -> FloatArray:
-    weight = config.attention * np.log10(np.maximum(publications, 1))
-    log10_pretest: FloatArray = weight - np.log10(np.maximum(np.power(10.0, weight).sum(), 1e-300))
-    return log10_pretest.astype(np.float32)
+def _log10_attention(publications: IntArray, config: LikelihoodConfig) -> FloatArray:
+    """What stands for the prevalence of a disease that none is stated of: log10 of publications^a."""
+    weight: FloatArray = (config.attention * np.log10(np.maximum(publications, 1))).astype(np.float32)
+    return weight
 
 
 def _x_linked(graph: KnowledgeGraph, diseases: IntArray) -> np.ndarray[Any, np.dtype[np.bool_]]:

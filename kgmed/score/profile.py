@@ -6,13 +6,16 @@ import math
 from collections.abc import Collection
 from functools import cached_property
 
-from kgmed.graph import HAS_PHENOTYPE, Path
+from kgmed.curated.card import TEMPOS
+from kgmed.curated.compile import CONSTANTS
+from kgmed.graph import HAS_PHENOTYPE, HAS_RISK_FACTOR, Path
 from kgmed.ontology import Edge
 from kgmed.record import Case, Finding
 from kgmed.result import Evidence, Match
 from kgmed.score.frequency import MAX_FREQUENCY, MAX_NEGATIVE, counted, smoothed
 from kgmed.score.likelihood import X_LINKED_RECESSIVE, LikelihoodIndex
 from kgmed.score.onset import ONSET_STAGES, STAGE_OF_TERM, stage_distribution, stage_of_case
+from kgmed.score.population import tempo_of_days
 
 __all__ = ["Profile"]
 
@@ -24,7 +27,7 @@ class Profile:
         index: Compiled index, for background frequencies and the hierarchy.
         disease: CURIE.
         without_references: Edges whose only reference is one of these are left
-            out, as are edges of sources that give no reference. An evaluation uses
+            out, as are edges of sources that give no reference; curated knowledge stays. An evaluation uses
             it to take away the publication that a patient is from.
     """
 
@@ -37,11 +40,12 @@ class Profile:
         left_out = frozenset(without_references)
 
         def kept(edge: Edge) -> bool:
-            return not left_out or not left_out.issuperset(edge.references)
+            curated = edge.evidence == "curated" and not edge.references
+            return not left_out or curated or not left_out.issuperset(edge.references)
 
         # term row -> its edges; the counts of all edges of a term are added up
         edges: dict[int, list[Edge]] = {}
-        for edge in graph.edges(disease, HAS_PHENOTYPE):
+        for edge in (*graph.edges(disease, HAS_PHENOTYPE), *graph.edges(disease, HAS_RISK_FACTOR)):
             term = graph.resolve(edge.object)
             row = index.row(term) if term is not None else None
             if row is not None and kept(edge):
@@ -60,6 +64,8 @@ class Profile:
         self.onset_edges = [
             e for e in graph.edges(disease, "has_onset") if e.object in STAGE_OF_TERM and kept(e)
         ]
+        node = graph.node_id(disease)
+        self.curated = node in index.column_of and bool(index.population.curated[index.column_of[node]])
         self.publications = len({e.references for rows_edges in edges.values() for e in rows_edges})
 
     @cached_property
@@ -147,7 +153,7 @@ class Profile:
     def age(self, case: Case) -> Evidence | None:
         """The evidence of the age of onset, or of the age now."""
         age = stage_of_case(case)
-        if age is None or not self.onset_edges:
+        if age is None or not self.onset_edges or self.curated:
             return None
         stage, is_onset = age
         overall = self.index.onset_overall
@@ -184,6 +190,29 @@ class Profile:
             note="X-linked recessive inheritance",
         )
 
+    def tempo(self, case: Case) -> Evidence | None:
+        """The evidence of the time since the first symptom, for curated diseases."""
+        days = case.record.duration_days
+        column = self.index.column_of.get(self.index.graph.node_id(self.disease))
+        if days is None or column is None or not self.curated:
+            return None
+        tempo = tempo_of_days(days)
+        edges = list(self.index.graph.edges(self.disease, "presents_after"))
+        wanted = CONSTANTS["tempo", TEMPOS[tempo]]
+        edge = next((e for e in edges if e.object == wanted), edges[0] if edges else None)
+        if edge is None:
+            return None
+        log10_lr = float(self.index.population.tempo[column, tempo]) * self.index.config.tempo_weight
+        share = (edge.frequency or 0.0) if edge.object == wanted else 0.0
+        return Evidence(
+            disease=self.disease,
+            match="tempo",
+            p_if_disease=share,
+            log10_lr=log10_lr,
+            path=Path(((edge, False),)),
+            note=f"sought care after {TEMPOS[tempo]}, as {share:.0%} of the patients do",
+        )
+
     def evidence(self, case: Case) -> list[Evidence]:
         """All evidence of a case, in the order of its findings."""
         out = [
@@ -191,15 +220,18 @@ class Profile:
             for f in case.findings
             if self.index.row(f.term) is not None
         ]
-        out += [e for e in (self.age(case), self.sex(case)) if e is not None]
+        out += [e for e in (self.age(case), self.sex(case), self.tempo(case)) if e is not None]
         return out
 
-    def log10_pretest(self) -> float:
-        """log10 of the pretest weight, on the scale of `LikelihoodIndex.log10_pretest`."""
+    def log10_pretest(self, case: Case) -> float:
+        """log10 of the pretest weight, on the scale of `Population.log10_pretest`."""
         column = self.index.column_of[self.index.graph.node_id(self.disease)]
+        pretest = float(self.index.population.log10_pretest(case.record)[column])
+        if self.index.population.curated[column]:
+            return pretest
         whole = len({e.references for e in self.index.graph.edges(self.disease, HAS_PHENOTYPE)})
         lost = self.index.config.attention * math.log10(max(self.publications, 1) / max(whole, 1))
-        return float(self.index.log10_pretest[column]) + lost
+        return pretest + lost
 
     # ------------------------------------------------------------ reasons
 

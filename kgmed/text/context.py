@@ -153,7 +153,7 @@ def _scopes(text: str, start: int, end: int) -> dict[str, list[tuple[int, int]]]
                 stretches.append(
                     (tokens[past - 1][2], tokens[begins[stop]][1] if stopped else tokens[last][2])
                 )
-            elif place == "after":
+            elif place == "after" and not _begins_anew(text, tokens[first][1], tokens[past - 1][2]):
                 furthest = max(first - _REACH_AFTER[kind], 0)
                 stop = bisect.bisect_right(ends, first) - 1
                 stopped = stop >= 0 and ends[stop] > furthest
@@ -162,6 +162,13 @@ def _scopes(text: str, start: int, end: int) -> dict[str, list[tuple[int, int]]]
                 )
         reach[kind] = _merged(stretches)
     return reach
+
+
+def _begins_anew(text: str, start: int, end: int) -> bool:
+    """Whether a cue begins what follows instead of ending what stands before: "Absent: fever", "... None"."""
+    return text[end : end + 1] == ":" or (
+        text[start].isupper() and text[start:end] != text[start:end].upper()
+    )
 
 
 def _merged(stretches: list[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -68,6 +68,12 @@ class Lexicon:
         self.vocabulary = vocabulary
         self.longest = _MAX_WORDS
 
+    def finding(self, name: str) -> str | None:
+        """CURIE of the finding that has exactly this name, whatever its inflection and word order."""
+        key = " ".join(sorted(content_roots(name)))
+        found = [n for n in self.names.get(key, ()) if not n.disease]
+        return min(found, key=lambda n: (n.rank, n.term)).term if found else None
+
 
 def content_roots(name: str) -> list[str]:
     """Roots of the words of a name that carry meaning, in order."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from kgmed.record import MAX_AGE_DAYS, Sex
 
-__all__ = ["Onset", "Person", "read_onsets", "read_person"]
+__all__ = ["Onset", "Person", "read_duration", "read_onsets", "read_person"]
 
 _DAYS = {"y": 365.25, "m": 30.4375, "w": 7.0, "d": 1.0, "h": 1 / 24}
 _ONES = [
@@ -172,3 +172,62 @@ def read_onsets(text: str) -> list[Onset]:
             if match[n]:
                 out.append(Onset(match.start(), match.end(), _days(match[n], match[u]), True))
     return sorted(out, key=lambda o: o.start)
+
+
+# How long "a few" and the like are, in units: order of magnitude is all that is used.
+_VAGUE = dict.fromkeys(("a", "an", "the past", "the last"), 1.0)
+_VAGUE |= dict.fromkeys(("couple of", "a couple of"), 2.0)
+_VAGUE |= dict.fromkeys(("few", "a few", "several", "many", "some", "multiple"), 4.0)
+_WORDS = "|".join(sorted({*_NUMBERS, *_VAGUE}, key=len, reverse=True))
+_ANY_NUMBER = rf"(?P<n>\d{{1,3}}(?:\.\d{{1,2}})?(?:\s*(?:-|to|or)\s*\d{{1,3}})?|{_WORDS})"
+_LEAD = r"(?:for|over|during|within|since|x|×|lasting|past|last|previous|preceding)"
+_ABOUT = r"(?:past|last|about|approximately|previous|preceding|almost|nearly|around|at least)"
+_EPISODE = re.compile(
+    rf"\b(?P<lead>{_LEAD}\s+(?:the\s+)?{_ABOUT}?\s*)?{_ANY_NUMBER}[\s-]*(?:full\s+)?{_LONG_UNIT}\b(?:['’]s?|s['’])?"
+    rf"(?P<how>[\s-]+(?:ago|history|hx|duration|prior|before|earlier|of)\b)?",
+    re.IGNORECASE,
+)
+_LATELY = re.compile(
+    r"\b(?P<h>this (?:morning|afternoon|evening)|today|tonight|last night|overnight|hours ago|an hour ago"
+    r"|minutes ago|just now|awoke|woke up with)\b|\b(?P<d>yesterday|since yesterday|days ago)\b"
+    r"|\b(?P<y>since childhood|since birth|for years|all (?:his|her|my) life|lifelong|long-?standing)\b",
+    re.IGNORECASE,
+)
+# Durations of something else than the complaint: habits, old diagnoses, drugs, pregnancies, other people.
+_ELSEWHERE = re.compile(
+    r"\b(?:smok\w*|pack\w*|cigarettes?|alcohol|drink\w*|diagnosed|surgery|operat\w+|\w+ectomy|married"
+    r"|work(?:s|ed|ing)?|employed|retired|pregnan\w+|gestation|diabet\w+|hypertens\w+|medications?"
+    r"|tak(?:es|ing)|treated|therapy|controlled|vaccin\w+|period|menstrua\w+|LMP|until|return|follow|every"
+    rf"|each|per|weigh\w*|lost|trip|travel\w*|{_RELATIVES})\b",
+    re.IGNORECASE,
+)
+_AGED = re.compile(r"[\s-]*(?:old|of[\s-]age)\b", re.IGNORECASE)
+_NEAR = 45  # characters
+
+
+def read_duration(text: str) -> float | None:
+    """Days since the first symptom of this episode, as the first statement of a complaint's duration says.
+
+    Durations of habits, known diseases, treatments and relatives are passed over.
+
+    >>> read_duration("A 61-year-old man, a smoker for 30 years, has had a cough for 4 days.")
+    4.0
+    """
+    for match in sorted((*_EPISODE.finditer(text), *_LATELY.finditer(text)), key=lambda m: m.start()):
+        start = max(text.rfind(stop, 0, match.start()) for stop in (". ", "; ", "\n", ", "))
+        ends = [e for stop in (". ", "; ", ", ", "\n") if (e := text.find(stop, match.end())) >= 0]
+        before = text[max(start + 1, match.start() - _NEAR) : match.start()]
+        after = text[match.end() : min([*ends, match.end() + _NEAR])]
+        if _ELSEWHERE.search(f"{before} {after}") or _AGED.match(after):
+            continue
+        if match.re is _LATELY:
+            return 0.4 if match["h"] else 1.5 if match["d"] else 5 * 365.25
+        if not (match["how"] or match["lead"]):
+            continue
+        written = match["n"].lower()
+        first = re.split(r"\s*(?:-|to|or)\s*", written)[-1] if written[0].isdigit() else written
+        number = _VAGUE.get(first) or _number(first)
+        days = number * _DAYS[match["u"][0].lower()]
+        if 0 < days <= MAX_AGE_DAYS:
+            return days
+    return None

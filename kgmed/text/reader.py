@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
+from kgmed.curated.vocabulary import ROOT_OF
 from kgmed.errors import InputError, RecordError
 from kgmed.graph import KnowledgeGraph
 from kgmed.record import Context as When
 from kgmed.record import Finding, Issue, KnownDisease, Measurement, Sex
+from kgmed.text.combine import combined
 from kgmed.text.context import Assertion, Context, Section, sections
 from kgmed.text.lexicon import lexicon_of
 from kgmed.text.match import DictionaryTagger, Mention
-from kgmed.text.person import Onset, read_onsets, read_person
+from kgmed.text.person import Onset, read_duration, read_onsets, read_person
 from kgmed.text.values import read_values
 from kgmed.text.words import read_list
 
@@ -27,6 +30,9 @@ MAX_CHARACTERS = 1_000_000
 
 # "Possible" and its like: even odds. No source gives a number for the words doctors use.
 _UNCERTAIN = 0.5
+# Roots of what somebody was exposed to, takes, or has in the family.
+_EXPOSURES = (ROOT_OF["exposure"], ROOT_OF["drug"], "HP:0032316")
+_FAMILY_FORMS = ("family history of {}", "mother had {}")
 _NO_FINDINGS = frozenset({"medications", "allergies"})
 _SECTION_CONTEXT: dict[str, When] = {"family_history": "family", "past_history": "historical"}
 # Control characters that text has; more than one in a hundred of the others is a binary file.
@@ -43,6 +49,7 @@ class TextReading:
         measurements: Vital signs and laboratory values in canonical units.
         age_days: Age of the patient in days, or None.
         sex: `FEMALE`, `MALE` or `UNKNOWN`.
+        duration_days: Time since the first symptom of this episode, or None.
         sections: The sections of the note; they cover the text.
         issues: What could not be used; field `text[a:b]` gives the place.
     """
@@ -52,6 +59,7 @@ class TextReading:
     measurements: tuple[Measurement, ...] = ()
     age_days: float | None = None
     sex: Sex = "UNKNOWN"
+    duration_days: float | None = None
     sections: tuple[Section, ...] = ()
     issues: tuple[Issue, ...] = ()
 
@@ -68,8 +76,10 @@ class TextReader:
 
     def __init__(self, graph: KnowledgeGraph, *, tagger: Tagger | None = None) -> None:
         self.graph = graph
+        self._lexicon = lexicon_of(graph) if tagger is None else None
         if tagger is None:
-            tagger = DictionaryTagger(lexicon_of(graph))
+            assert self._lexicon is not None
+            tagger = DictionaryTagger(self._lexicon)
         self.tagger: Tagger = tagger
 
     def _told(self, mentions: Iterable[Mention]) -> Iterator[Mention]:
@@ -84,6 +94,23 @@ class TextReader:
             open_ones.append(mention)
             if not any(self._implies(m.term, mention.term) for m in around):
                 yield mention
+
+    @cached_property
+    def _exposures(self) -> frozenset[str]:
+        """Risk factors by their name: what was is what counts."""
+        roots = [curie for curie in _EXPOSURES if curie in self.graph]
+        return frozenset().union(*(self.graph.descendants(curie) for curie in roots))
+
+    def _of_family(self, text: str, mention: Mention) -> Mention | None:
+        """The finding "family history of ..." of what a relative has, if the graph has one."""
+        if self._lexicon is None or mention.term in self._exposures:
+            return None
+        for name in (text[mention.start : mention.end], self.graph.name(mention.term)):
+            for form in _FAMILY_FORMS:
+                term = self._lexicon.finding(form.format(name))
+                if term in self._exposures:
+                    return replace(mention, term=term, disease=False)
+        return None
 
     def _implies(self, term: str, other: str) -> bool:
         return term != other and term in self.graph and other in self.graph.ancestors(term)
@@ -106,12 +133,21 @@ class TextReader:
         values, issues = read_values(text, record_id=record_id)
         findings = []
         diseases = []
-        for mention in self._told(self.tagger(text)):
+        mentions = list(self.tagger(text))
+        if self._lexicon is not None:
+            mentions += combined(text, self._lexicon, mentions, self._implies, self.graph.name)
+        for mention in self._told(mentions):
             kind = parts[bisect.bisect_right(starts, mention.start) - 1].kind
-            if kind in _NO_FINDINGS:
+            if kind in _NO_FINDINGS and mention.term not in self._exposures:
                 continue
             said = context.assertion(mention.start, mention.end)
             when = _when(said, kind)
+            if when == "family" and not said.negated:
+                told = self._of_family(text, mention)
+                if told is not None:
+                    mention, when = told, "current"
+            if when in ("family", "historical") and mention.term in self._exposures:
+                when = "current"  # an exposure or a past disease is told of the past by its nature
             span = (mention.start, mention.end)
             field = f"text[{mention.start}:{mention.end}]"
             if mention.disease:
@@ -149,6 +185,7 @@ class TextReader:
             measurements=tuple(values),
             age_days=person.age_days,
             sex=person.sex,
+            duration_days=read_duration(text),
             sections=parts,
             issues=tuple(issues),
         )

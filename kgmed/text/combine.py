@@ -1,0 +1,183 @@
+"""Findings whose words are spread over a sentence.
+
+"Chest pain for two days that is worse on lying flat and radiates to the jaw" names
+three findings besides the pain, none of them in one piece. A symptom is put
+together with words elsewhere in its sentence, or in the next when that goes on about
+it ("It is relieved by rest"), and with what a verb such as "radiates" leads to; what
+comes out counts when the graph has a name of these very words for something narrower
+than the symptom, so nothing is made up.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+
+from kgmed.text.lexicon import Lexicon, Name, content_roots
+from kgmed.text.match import Mention
+from kgmed.text.words import BREAK, JOINER, STOP, Words, read_list, root, split
+
+__all__ = ["combined"]
+
+# A verb leads to words no further than this many tokens behind it.
+_LED = 14
+_WINDOW = 3
+# The next sentence goes on about the symptom when it begins with one of these.
+_GOES_ON = frozenset({"it", "this", "these", "they", "pain", "the", "that", "which", "symptoms", "episodes"})
+_SENTENCE = re.compile(r"[.!?;]\s|\n\s*\n|\n")
+_PAIN = "HP:0012531"
+_PAIN_ROOTS = (root("pain"),)
+_SPREAD = root("radiating")
+
+Narrower = Callable[[str, str], bool]
+Label = Callable[[str], str]
+# A mention, and the roots by which names may speak of it.
+Symptom = tuple[Mention, tuple[tuple[str, ...], ...]]
+
+
+@cache
+def _verbs() -> dict[str, tuple[str, ...]]:
+    """Root of a verb -> roots of the words that names use in its place."""
+    out: dict[str, tuple[str, ...]] = {}
+    for verb in read_list("words")["verbs"].values():
+        names = tuple(root(word) for word in verb["names"])
+        for word in verb["words"]:
+            out[root(word)] = names
+    return out
+
+
+def combined(
+    text: str, lexicon: Lexicon, mentions: Sequence[Mention], narrower: Narrower, label: Label
+) -> list[Mention]:
+    """Further mentions that are made of a symptom and words elsewhere.
+
+    Args:
+        text: The note.
+        lexicon: Names of the graph.
+        mentions: What has been found in one piece.
+        narrower: Whether the first CURIE is a kind of the second.
+        label: Preferred name of a CURIE.
+
+    Returns:
+        Mentions whose span is that of the words which narrow the symptom, so that a
+        negation of these words alone is seen.
+    """
+    found: dict[tuple[int, int, str], Mention] = {}
+    taken = {(m.start, m.end, m.term) for m in mentions}
+    carried: list[Mention] = []
+    for start, end in _sentences(text):
+        heads = [m for m in mentions if start <= m.start < end and not m.disease]
+        words = split(text[start:end])
+        if not len(words):
+            continue
+        goes_on = words.lower[0] in _GOES_ON
+        about = heads + (carried if goes_on or not heads else [])
+        if any(narrower(m.term, _PAIN) for m in about):
+            # "The pain" is the one whose place has been told.
+            about = [m for m in about if m.term != _PAIN]
+        symptoms = [(head, _own_roots(text, head, narrower, label)) for head in about]
+        for mention in _of_sentence(words, start, symptoms, lexicon, narrower):
+            key = (mention.start, mention.end, mention.term)
+            if key not in taken:
+                found.setdefault(key, mention)
+        if heads:
+            # The first symptom of a sentence is what the next one goes on about.
+            carried = [m for m in about if m.term != _PAIN or len(about) == 1][:2]
+    return list(found.values())
+
+
+def _sentences(text: str) -> Iterator[tuple[int, int]]:
+    start = 0
+    for match in _SENTENCE.finditer(text):
+        if match.start() > start:
+            yield start, match.start()
+        start = match.end()
+    if start < len(text):
+        yield start, len(text)
+
+
+def _of_sentence(
+    words: Words, offset: int, symptoms: Sequence[Symptom], lexicon: Lexicon, narrower: Narrower
+) -> Iterator[Mention]:
+    content = [i for i, kind in enumerate(words.kinds) if kind not in (STOP, JOINER)]
+    roots = {i: root(words.lower[i]) for i in content}
+    known = [i for i in content if roots[i] in lexicon.vocabulary or roots[i] in _verbs()]
+    covered = {
+        head: {
+            i for i in content if words.starts[i] + offset < head.end and words.ends[i] + offset > head.start
+        }
+        for head, _ in symptoms
+    }
+
+    def mention(name: Name, used: Sequence[int]) -> Mention:
+        return Mention(words.starts[used[0]] + offset, words.ends[used[-1]] + offset, name.term)
+
+    windows = list(_windows(words, known))
+    # Where a pain goes is not where it is.
+    far = [i for i in known if roots[i] in _verbs() and _verbs()[roots[i]][0] == _SPREAD]
+    for window in windows:
+        if any(at <= window[-1] <= at + _LED for at in far):
+            continue
+        rest = [roots[i] for i in window]
+        for head, alternatives in symptoms:
+            if covered[head] & set(window):
+                continue
+            for own in alternatives:
+                name = _name(lexicon, [*own, *rest])
+                if name is not None and narrower(name.term, head.term):
+                    yield mention(name, window)
+    for at in known:
+        for window in _led(words, roots, at, windows):
+            rest = [roots[i] for i in window]
+            for lead in _verbs()[roots[at]]:
+                # A name may speak of what leads and of nothing else: "relieved by rest".
+                alone = _name(lexicon, [lead, *rest]) if lead else None
+                if alone is not None:
+                    yield mention(alone, [at, *window])
+                for head, alternatives in symptoms:
+                    for own in alternatives:
+                        name = _name(lexicon, [*own, *filter(None, [lead]), *rest])
+                        wanted = _PAIN if lead == _SPREAD and own == _PAIN_ROOTS else head.term
+                        if name is not None and narrower(name.term, wanted):
+                            yield mention(name, [at, *window])
+
+
+def _led(words: Words, roots: dict[int, str], at: int, windows: Sequence[list[int]]) -> Iterator[list[int]]:
+    """The windows that the verb at a place leads to: near behind it, before another verb."""
+    verbs = _verbs()
+    if roots[at] not in verbs:
+        return
+    following = (i for i in range(at + 1, min(at + _LED, len(words))) if roots.get(i) in verbs)
+    end = next(following, at + _LED)
+    for window in windows:
+        if at < window[0] <= end and window[-1] <= at + _LED:
+            yield window
+
+
+def _own_roots(text: str, head: Mention, narrower: Narrower, label: Label) -> tuple[tuple[str, ...], ...]:
+    """Roots by which names may speak of a symptom: as written, as labelled, and as a pain."""
+    names = [text[head.start : head.end], label(head.term)]
+    if head.term == _PAIN or narrower(head.term, _PAIN):
+        names.append("pain")
+    return tuple(dict.fromkeys(tuple(content_roots(name)) for name in names))
+
+
+def _windows(words: Words, known: Sequence[int]) -> Iterator[list[int]]:
+    """Runs of up to three known words with nothing but left-out words between them."""
+    for first in range(len(known)):
+        for size in range(1, _WINDOW + 1):
+            run = list(known[first : first + size])
+            if len(run) < size:
+                break
+            if any(words.gaps[i] == BREAK for i in range(run[0] + 1, run[-1] + 1)):
+                break
+            if any(b - a > 3 for a, b in itertools.pairwise(run)):
+                break
+            yield run
+
+
+def _name(lexicon: Lexicon, roots: Sequence[str]) -> Name | None:
+    candidates = [n for n in lexicon.names.get(" ".join(sorted(roots)), ()) if not n.disease]
+    return min(candidates, key=lambda n: (n.rank, n.term)) if candidates else None
