@@ -34,6 +34,7 @@ _WHERE = {
     "Failure": "result",
     "Finding": "record",
     "InputError": "errors",
+    "Interview": "interview",
     "Issue": "record",
     "KgmedError": "errors",
     "KnowledgeGraph": "graph",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import hashlib
 import importlib.util
@@ -12,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from kgmed.curated import Library, compile_curated, compile_ddxplus, lint
 from kgmed.errors import ConfigError, ParseError
 from kgmed.graph import KnowledgeGraph, write_atomically
 from kgmed.ontology import Edge, Mapping, Ontology, Source, Synonym, Term
@@ -34,7 +36,7 @@ _XREF_PREFIXES = {
 # Vocabularies that name diseases and are joined under MONDO.
 _DISEASE_PREFIXES = ("OMIM", "ORPHA", "DECIPHER")
 # Formats that name terms of all the other sources, so they are read when these are joined.
-_AFTER_JOINING = ("doid", "curated")
+_AFTER_JOINING = ("doid", "curated", "ddxplus")
 _DOWNLOAD_SECONDS = 120
 _ONSET = "HP:0003674"
 
@@ -107,14 +109,17 @@ def build_graph(
         report(f"{source.id}: {counts}")
         ontology.add(part)
     ontology = join_diseases(ontology)
+    library: Library | None = None
     for table in tables:
         if table["format"] in _AFTER_JOINING:
-            match table["format"]:
-                case "curated":
-                    part = _read_curated(table, ontology)
-                case _:
-                    path, verified = _locate(table, data, download)
+            if table["format"] == "curated":
+                library, part = _read_curated(table, ontology)
+            else:
+                path, _ = _locate(table, data, download)
+                if table["format"] == "doid":
                     part = _read_doid(table, path, ontology)
+                else:
+                    part = _read_ddxplus(table, path, library)
             report(f"{table['id']}: {len(part.terms):,} terms, {len(part.edges):,} edges")
             ontology.add(part)
     return KnowledgeGraph.compile(name_courses(ontology))
@@ -126,14 +131,7 @@ def _read_doid(table: dict[str, Any], path: Path, known: Ontology) -> Ontology:
     The MONDO hierarchy that ships covers rare diseases only. A link is left out
     where either end has no one MONDO term, or where it would close a circle.
     """
-    source = Source(
-        id=table["id"],
-        title=table["title"],
-        release=table["release"],
-        licence=table["licence"],
-        url=table.get("url", ""),
-        sha256=table.get("sha256", ""),
-    )
+    source = _source(table)
     matches: dict[str, set[str]] = {}
     for mapping in known.mappings:
         if mapping.predicate == "exact" and mapping.other.startswith("DOID:"):
@@ -174,10 +172,30 @@ def _text(path: Path) -> str:
     return (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8")
 
 
-def _read_curated(table: dict[str, Any], known: Ontology) -> Ontology:
-    """The knowledge under `ontologies/common/`, resolved against what other sources name."""
-    from kgmed.curated import Library, compile_curated, lint
+def _read_ddxplus(table: dict[str, Any], path: Path, library: Library | None) -> Ontology:
+    """The rows of DDXPlus in the table of conditional probabilities; other rows are not read."""
+    if library is None:
+        raise ConfigError("the source of format curated must stand before it", key=table["id"])
+    rows = csv.DictReader(_text(path).splitlines())
+    source = _source(table)
+    return compile_ddxplus(
+        library, ontologies_folder() / "common", (r for r in rows if r["source"] == "ddxplus"), source
+    )
 
+
+def _source(table: dict[str, Any]) -> Source:
+    return Source(
+        id=table["id"],
+        title=table["title"],
+        release=table["release"],
+        licence=table["licence"],
+        url=table.get("url", ""),
+        sha256=table.get("sha256", ""),
+    )
+
+
+def _read_curated(table: dict[str, Any], known: Ontology) -> tuple[Library, Ontology]:
+    """The knowledge under `ontologies/common/`, resolved against what other sources name."""
     library = Library.read(ontologies_folder() / "common", known.terms, known.synonyms)
     errors = [complaint for complaint in lint(library) if complaint.level == "error"]
     if errors:
@@ -190,7 +208,7 @@ def _read_curated(table: dict[str, Any], known: Ontology) -> Ontology:
     part = compile_curated(library, source)
     named = {(s.term, s.text.casefold()) for s in known.synonyms}
     part.synonyms = [s for s in part.synonyms if (s.term, s.text.casefold()) not in named]
-    return part
+    return library, part
 
 
 def _read(table: dict[str, Any], path: Path, source: Source) -> Ontology:

@@ -89,8 +89,12 @@ app = typer.Typer(
     epilog=_EXIT_CODES,
 )
 graph_app = typer.Typer(no_args_is_help=True, help="Look into the knowledge graph, check files, build it.")
+curated_app = typer.Typer(
+    no_args_is_help=True, help="Check and number the curated knowledge: disease cards and vocabulary."
+)
 rules_app = typer.Typer(help="List, show and check the clinical rules.")
 app.add_typer(graph_app, name="graph")
+app.add_typer(curated_app, name="curated")
 app.add_typer(rules_app, name="rules")
 
 
@@ -394,6 +398,129 @@ def findings(
         typer.echo()
         lines = [(i.level, i.code, i.field, f"{i.message} {i.fix}".rstrip()) for i in case.issues]
         _table(("level", "issue", "place", "what, and what to do"), lines)
+
+
+@app.command(epilog=_EXIT_CODES)
+def ask(
+    file: Annotated[str, typer.Argument(metavar="FILE|-", help="A note or a record; - reads stdin.")],
+    number: Annotated[int, typer.Option("--number", "-n", min=1, help="How many questions.")] = 5,
+    method: Annotated[
+        list[str] | None, typer.Option("--method", help="history, exam, lab, imaging or test; repeatable.")
+    ] = None,
+    format: FormatOption = None,
+    as_json: JsonOption = False,
+    engine: EngineOption = None,
+) -> None:
+    """What to ask or test next: expected information gain for its cost."""
+    from dataclasses import asdict
+
+    built = _engine(engine)
+    record = built.read(_read_stdin() if file == "-" else _existing(file), format)
+    questions = built.ask(record, number, methods=method or ())
+    if as_json:
+        _json([asdict(question) for question in questions])
+        return
+    _table(
+        ("question", "term", "found by", "gain (bits)", "cost", "chance of a yes"),
+        [
+            (q.name, q.term, q.found_by, f"{q.information_gain:.3f}", f"{q.cost:g}", f"{q.p_overall:.0%}")
+            for q in questions
+        ],
+    )
+
+
+@app.command(epilog=_EXIT_CODES)
+def interview(
+    complaint: Annotated[
+        str | None, typer.Argument(metavar="[COMPLAINT]", help="What brings the patient.")
+    ] = None,
+    questions: Annotated[int, typer.Option("--questions", "-n", min=1, help="At most so many.")] = 15,
+    method: Annotated[
+        list[str] | None,
+        typer.Option("--method", help="history (default), exam, lab, imaging or test; repeatable."),
+    ] = None,
+    top: Annotated[int, typer.Option("--top", min=1, help="How many diagnoses to show.")] = 5,
+    engine: EngineOption = None,
+) -> None:
+    """Ask a patient on, one question at a time, and show the differential."""
+    from kgmed.interview import Interview
+
+    text = complaint or typer.prompt("What is the matter (age, sex and complaint in a sentence)?")
+    built = _engine(engine)
+    talk = Interview(built, built.read(text, "text"), methods=method or ("history",))
+    words = {"y": "yes", "yes": "yes", "n": "no", "no": "no", "?": "unknown", "": "unknown"}
+    for number in range(1, questions + 1):
+        question = talk.next()
+        if question is None:
+            break
+        told = typer.prompt(f"{number}. {question.name}? [y/n/?/stop]", default="?", show_default=False)
+        if told.strip().lower() in ("stop", "q", "quit"):
+            break
+        talk.answer(question, words.get(told.strip().lower(), "unknown"))  # type: ignore[arg-type]
+    typer.echo()
+    typer.echo(talk.ranking.to_text(top=top), nl=False)
+
+
+# ------------------------------------------------------------ curated knowledge
+
+
+def _library(folder: Path | None) -> Any:
+    from kgmed.curated import Library
+    from kgmed.engine import load_engine
+    from kgmed.resources import ontologies_folder
+
+    graph = load_engine().graph
+    # Own terms come from the files that are checked, not from the graph that was made of them.
+    terms = [t for t in graph.terms() if t.source != "curated"]
+    synonyms = [s for s in graph.synonyms() if s.source != "curated"]
+    return Library.read(folder or ontologies_folder() / "common", terms, synonyms)
+
+
+@curated_app.command("check")
+def curated_check(
+    files: Annotated[
+        list[Path] | None, typer.Argument(metavar="[FILE...]", help="Card files; all by default.")
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--folder", help="Folder of cards; that of kgmed by default.")
+    ] = None,
+) -> None:
+    """Check the disease cards and the finding vocabulary; exit 1 when there is an error."""
+    from kgmed.curated import lint
+
+    library = _library(folder)
+    found = lint(library, frozenset(path.name for path in files or ()))
+    for complaint in found:
+        typer.echo(str(complaint))
+    errors = sum(complaint.level == "error" for complaint in found)
+    _say(f"kgmed: {len(library.cards)} cards, {errors} errors, {len(found) - errors} warnings")
+    if errors:
+        raise typer.Exit(EXIT_UNSOUND)
+
+
+@curated_app.command("find")
+def curated_find(
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Names of findings or diseases.")],
+) -> None:
+    """Look up the names that cards may use."""
+    library = _library(None)
+    rows = []
+    for name in names:
+        for kind, known in (("finding", library.findings), ("disease", library.diseases)):
+            rows += [(name, kind, term) for term in known.candidates(name)]
+        if not any(row[0] == name for row in rows):
+            rows.append((name, "none; near", "; ".join(library.findings.nearest(name))))
+    _table(("name", "kind", "term"), rows)
+
+
+@curated_app.command("number")
+def curated_number(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder findings/ to number.")],
+) -> None:
+    """Give new rows of the finding vocabulary their numbers."""
+    from kgmed.curated.vocabulary import number_vocabulary
+
+    typer.echo(f"{number_vocabulary(folder)} rows numbered")
 
 
 # ------------------------------------------------------------ graph

@@ -37,6 +37,7 @@ class LikelihoodConfig:
             from each; scaled to a sum of 1.
         rare_primary, rare_emergency, rare_hospital, rare_clinic: Pretest probability of all
             diseases together that no card states a prevalence for, by setting.
+        base_weight: Share of the stated base rate of a finding that its background is at least.
         tempo_weight: Share of the evidence of the time since the first symptom that counts.
     """
 
@@ -59,6 +60,7 @@ class LikelihoodConfig:
     rare_hospital: float = 0.005
     rare_clinic: float = 0.9
     tempo_weight: float = 1.0
+    base_weight: float = 1.0
 
     def __post_init__(self) -> None:
         for name in (
@@ -85,6 +87,7 @@ class LikelihoodConfig:
             "mix_emergency",
             "mix_hospital",
             "tempo_weight",
+            "base_weight",
         ):
             if not getattr(self, name) >= 0.0:
                 raise ConfigError("must not be negative", key=f"likelihood.{name}")

@@ -46,8 +46,9 @@ LAYER = {
     "sparql": 6,
     "engine": 6,
     "build": 6,
-    "cli": 7,
-    "__main__": 8,
+    "interview": 7,
+    "cli": 8,
+    "__main__": 9,
 }
 
 

@@ -2,6 +2,7 @@
 
 from kgmed.curated.card import Card, Item, read_cards
 from kgmed.curated.compile import compile_curated
+from kgmed.curated.ddxplus import compile_ddxplus
 from kgmed.curated.library import Library
 from kgmed.curated.lint import Lint, lint
 from kgmed.curated.names import Names
@@ -16,6 +17,7 @@ __all__ = [
     "ListedDisease",
     "Names",
     "compile_curated",
+    "compile_ddxplus",
     "lint",
     "read_cards",
     "read_list",

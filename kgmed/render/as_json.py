@@ -40,8 +40,11 @@ def to_dict(ranking: Ranking, *, with_text: bool = False) -> dict[str, Any]:
             "age_days": record.age_days,
             "onset_days": record.onset_days,
             "sex": record.sex,
+            "setting": record.setting,
+            "duration_days": record.duration_days,
             **({"text": record.text} if with_text else {}),
         },
+        "triage": _triage(ranking),
         "red_flags": [_red_flag(ranking, flag) for flag in ranking.red_flags],
         "considered": ranking.considered,
         "diagnoses": [_diagnosis(ranking, diagnosis) for diagnosis in ranking],
@@ -54,6 +57,18 @@ def to_dict(ranking: Ranking, *, with_text: bool = False) -> dict[str, Any]:
         "issues": [_issue(issue) for issue in ranking.case.issues],
         "missing": list(view.missing(ranking)),
         "provenance": _plain(ranking.provenance),
+    }
+
+
+def _triage(ranking: Ranking) -> dict[str, Any] | None:
+    triage = ranking.triage
+    if triage is None:
+        return None
+    return {
+        "level": triage.level,
+        "reason": triage.reason,
+        "diseases": list(triage.diseases),
+        "red_flags": [flag.rule for flag in triage.red_flags],
     }
 
 
@@ -142,6 +157,8 @@ def _diagnosis(ranking: Ranking, diagnosis: Diagnosis) -> dict[str, Any]:
                 "information_gain": _number(question.information_gain),
                 "p_if_disease": _number(question.p_if_disease),
                 "p_overall": _number(question.p_overall),
+                "found_by": question.found_by,
+                "cost": _number(question.cost),
             }
             for question in explanation.worth_asking
         ],

@@ -100,6 +100,7 @@ def to_html(ranking: Ranking, *, top: int = 10) -> str:
         f"<style>{_STYLE}</style></head><body><main>",
         f"<h1>{heading}</h1>",
         f'<p class="notice" role="note"><strong>{escape(view.NOTICE)}</strong></p>',
+        *([f"<p><strong>{_t(view.triage_line(ranking))}</strong></p>"] if ranking.triage else []),
         *_red_flags(ranking),
         "<h2>Differential</h2>",
     ]

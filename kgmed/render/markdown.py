@@ -50,6 +50,8 @@ def to_markdown(ranking: Ranking, *, top: int = 5) -> str:
         in brackets gives the last row, exactly as printed.
     """
     out = [f"# {escape(view.title(ranking))}", "", f"> **{view.NOTICE}**", ""]
+    if ranking.triage:
+        out += [escape(view.triage_line(ranking)), ""]
     if ranking.red_flags:
         out += [f"## {view.flags_head(ranking.red_flags).capitalize()}", ""]
         rows = [

@@ -35,6 +35,8 @@ def to_text(ranking: Ranking, *, top: int = 5) -> str:
         Lines in brackets are not counted.
     """
     out = [*_wrap(view.title(ranking), 0, 2), *_wrap(view.NOTICE, 0, 0), ""]
+    if ranking.triage:
+        out += [*_wrap(view.triage_line(ranking), 0, 2), ""]
     if ranking.red_flags:
         out.append(view.flags_head(ranking.red_flags))
         for flag in ranking.red_flags:

@@ -10,7 +10,17 @@ from typing import Any
 from kgmed.graph import Path
 from kgmed.ontology import Edge
 from kgmed.record import Finding
-from kgmed.result import Diagnosis, Evidence, Match, Question, Ranking, RedFlag, Score, log10_odds
+from kgmed.result import (
+    Diagnosis,
+    Evidence,
+    Match,
+    Question,
+    Ranking,
+    RedFlag,
+    Score,
+    TriageLevel,
+    log10_odds,
+)
 
 __all__ = [
     "CURATED",
@@ -44,6 +54,7 @@ __all__ = [
     "short_name",
     "signed",
     "title",
+    "triage_line",
 ]
 
 NOTICE = (
@@ -355,6 +366,20 @@ def score_meaning(score: Score) -> str:
 def flags_head(flags: tuple[RedFlag, ...]) -> str:
     """The heading over the red flags: help is sought as fast as the worst of them demands."""
     return "SEEK HELP NOW" if any(f.urgency == "emergency" for f in flags) else "RED FLAGS"
+
+
+TRIAGE_WORDS: dict[TriageLevel, str] = {
+    "emergency": "emergency: seek help now",
+    "urgent": "urgent: to be seen today",
+    "routine": "routine: to be seen within days to weeks",
+    "self-care": "self-care, unless it lasts or gets worse",
+}
+
+
+def triage_line(ranking: Ranking) -> str:
+    """How soon the patient needs to be seen and why, or "" when nothing was ranked."""
+    triage = ranking.triage
+    return f"Triage: {TRIAGE_WORDS[triage.level]} ({clean(triage.reason)})" if triage else ""
 
 
 def title(ranking: Ranking) -> str:

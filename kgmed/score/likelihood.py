@@ -43,6 +43,7 @@ FloatArray = np.ndarray[Any, np.dtype[Any]]  # float32 throughout
 INDEX_FILE = "likelihood.safetensors"
 # Rows of present findings that are kept ready, in entries of 8 bytes: 80 MB.
 _CACHED_ENTRIES = 10_000_000
+MAX_BACKGROUND = 0.9
 X_LINKED_RECESSIVE = "HP:0001419"
 
 
@@ -165,7 +166,10 @@ class LikelihoodIndex:
             np.repeat(np.arange(n_terms), np.diff(anywhere.pointer)), anywhere.values, minlength=n_terms
         )
         # One imagined disease with and one without: no finding is impossible.
-        background = ((sums + 1.0) / (n_diseases + 2.0)).astype(np.float32)
+        background = (sums + 1.0) / (n_diseases + 2.0)
+        background = _with_base(
+            background, _base(graph, row_of_node, n_terms), closure_pointer, closure_columns, config
+        )
 
         onset, onset_overall = onset_table(graph, diseases, config)
         population = Population.arrays(graph, diseases)
@@ -396,6 +400,34 @@ def _closure(child: IntArray, parent: IntArray, n_terms: int) -> tuple[IntArray,
     pointer = np.zeros(n_terms + 1, dtype=np.int32)
     np.cumsum([len(s) for s in sets], out=pointer[1:])
     return pointer, np.asarray([t for s in sets for t in s], dtype=np.int32)
+
+
+def _base(graph: KnowledgeGraph, row_of_node: IntArray, n_terms: int) -> np.ndarray[Any, Any]:
+    """Share of all patients who have each finding, as the vocabulary states it; 0 where it does not."""
+    edges = graph.edge_columns
+    base = np.zeros(n_terms)
+    rows = np.flatnonzero(edges.predicate.codes == edges.predicate.code("has_base"))
+    inside = row_of_node[edges.subject[rows]]
+    base[inside[inside >= 0]] = edges.frequency[rows][inside >= 0]
+    return base
+
+
+def _with_base(
+    mean: np.ndarray[Any, Any],
+    base: np.ndarray[Any, Any],
+    pointer: IntArray,
+    columns: IntArray,
+    config: LikelihoodConfig,
+) -> FloatArray:
+    """Background frequency: the mean over diseases, or the share of all patients where that is higher.
+
+    Whoever has a finding has all above it, so no background is below that of a narrower finding.
+    """
+    background = np.minimum(np.maximum(mean, config.base_weight * base), MAX_BACKGROUND)
+    wider = np.repeat(background, np.diff(pointer))
+    np.maximum.at(background, columns, wider)
+    out: FloatArray = background.astype(np.float32)
+    return out
 
 
 def _current(graph: KnowledgeGraph, row_of_node: IntArray) -> IntArray:
