@@ -30,7 +30,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +165,7 @@ def to_record(case: dict[str, Any]) -> kgmed.Record:
         sex=case["sex"] if case["sex"] in ("FEMALE", "MALE") else "UNKNOWN",
         age_days=parse_age(case["age"]) if case["age"] else None,
         onset_days=parse_age(case["onset"]) if case["onset"] else None,
+        setting="rare_disease",  # as kgmed reads a phenopacket
     )
 
 
@@ -263,6 +264,9 @@ def measure_accuracy(
         answers[protocol, "kgmed"] = ask(engine, cases, protocol)
         answers[protocol, "kgmed-no-excluded"] = ask(engine, cases, protocol, excluded=False)
     answers[OWN_REMOVED, "kgmed-pooled-dropped"] = ask(engine, cases, OWN_REMOVED, pooled=True)
+    unknown = [replace(case, record=replace(case.record, setting="")) for case in cases]
+    for protocol in (AS_PUBLISHED, OWN_REMOVED):
+        answers[protocol, "kgmed-setting-unknown"] = ask(engine, unknown, protocol)
 
     for population, kept in populations.items():
         if not kept:

@@ -49,6 +49,7 @@ _WHERE = {
     "Term": "ontology",
     "UnknownTermError": "errors",
     "Question": "result",
+    "Together": "result",
     "Triage": "result",
     "ask": "engine",
     "diagnose": "engine",

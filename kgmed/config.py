@@ -28,16 +28,23 @@ class LikelihoodConfig:
         specific_penalty: log10 lost when the finding is more specific than the annotation.
         related_penalty: log10 lost when they only share an ancestor.
         looked_for: log10 by which an absent finding is likelier to be written down
-            in a disease that can show it (selective reporting of pertinent negatives).
+            in a disease that can show it (selective reporting of pertinent negatives); 0 for
+            curated diseases, whose absences are asked for as a routine.
         attention: Exponent of the number of publications in the pretest probability.
-        correlation: Mean correlation of two findings of one patient given the disease.
+        correlation: Mean correlation of two findings of one patient given the disease, for ranking.
+        overlap: The same for how sure the ranking is: diseases that share a cause share findings,
+            so the distance between them is less than their findings say one by one.
         onset_patients: Patients that the general distribution of onset counts for.
         male_share: Share of males among patients with an X-linked recessive disease.
         mix_primary, mix_emergency, mix_hospital: How often a patient of unknown setting is
             from each; scaled to a sum of 1.
-        rare_primary, rare_emergency, rare_hospital, rare_clinic: Pretest probability of all
-            diseases together that no card states a prevalence for, by setting.
+        rare_primary, rare_emergency, rare_hospital, rare_clinic, rare_unknown: Pretest
+            probability of all diseases together that no card states a prevalence for, by
+            setting; high where it is unknown, as a rare disease is what kgmed is often asked for.
         base_weight: Share of the stated base rate of a finding that its background is at least.
+        prevalence: Share of the log10 pretest probability that counts in ranking. Less than 1, since
+            patients whose diagnosis is asked for are not drawn at random from all who come: the
+            obvious has been seen off. Fitted on dev.
         tempo_weight: Share of the evidence of the time since the first symptom that counts.
     """
 
@@ -48,19 +55,22 @@ class LikelihoodConfig:
     specific_penalty: float = 0.5
     related_penalty: float = 0.8
     looked_for: float = 0.5
-    attention: float = 0.3
-    correlation: float = 0.16
+    attention: float = 0.6
+    correlation: float = 0.03
+    overlap: float = 0.12
     onset_patients: float = 1.0
     male_share: float = 0.9
     mix_primary: float = 0.5
     mix_emergency: float = 0.3
     mix_hospital: float = 0.2
-    rare_primary: float = 0.001
-    rare_emergency: float = 0.001
-    rare_hospital: float = 0.005
+    rare_primary: float = 0.01
+    rare_emergency: float = 0.01
+    rare_hospital: float = 0.05
     rare_clinic: float = 0.9
+    rare_unknown: float = 0.03
+    prevalence: float = 0.5
     tempo_weight: float = 1.0
-    base_weight: float = 1.0
+    base_weight: float = 0.4
 
     def __post_init__(self) -> None:
         for name in (
@@ -72,6 +82,8 @@ class LikelihoodConfig:
             "rare_emergency",
             "rare_hospital",
             "rare_clinic",
+            "rare_unknown",
+            "overlap",
         ):
             if not 0.0 <= getattr(self, name) < 1.0:
                 raise ConfigError("must be in [0, 1)", key=f"likelihood.{name}")
@@ -86,6 +98,7 @@ class LikelihoodConfig:
             "mix_primary",
             "mix_emergency",
             "mix_hospital",
+            "prevalence",
             "tempo_weight",
             "base_weight",
         ):
@@ -106,10 +119,13 @@ class LikelihoodConfig:
 
     def rare_share(self, setting: str) -> float:
         """Pretest probability of all diseases together that are not curated."""
-        rare = (self.rare_primary, self.rare_emergency, self.rare_hospital)
-        if setting == "rare_disease":
-            return self.rare_clinic
-        return sum(w * r for w, r in zip(self.setting_weights(setting), rare, strict=True))
+        shares = {
+            "primary": self.rare_primary,
+            "emergency": self.rare_emergency,
+            "hospital": self.rare_hospital,
+            "rare_disease": self.rare_clinic,
+        }
+        return shares.get(setting, self.rare_unknown)
 
 
 @dataclass(frozen=True, kw_only=True)

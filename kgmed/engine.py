@@ -17,7 +17,7 @@ from kgmed.config import EngineConfig
 from kgmed.errors import InputError, KgmedError, UnknownTermError
 from kgmed.graph import KnowledgeGraph
 from kgmed.ontology import Ontology
-from kgmed.record import Case, Record
+from kgmed.record import Case, Record, Setting
 from kgmed.resources import ontologies_folder
 from kgmed.result import (
     Diagnosis,
@@ -28,6 +28,7 @@ from kgmed.result import (
     Ranking,
     RedFlag,
     Score,
+    Together,
     Triage,
     log10_odds,
     posttest_probability,
@@ -36,6 +37,7 @@ from kgmed.score.asking import COST, Methods, allowed, gains
 from kgmed.score.likelihood import LikelihoodIndex
 from kgmed.score.profile import Profile
 from kgmed.score.rules import RuleSet, load_rules
+from kgmed.score.together import best_pairs
 from kgmed.score.triage import TriageTable
 
 if TYPE_CHECKING:
@@ -48,6 +50,7 @@ _TIE = 1e-6
 # The differential that questions are chosen over: what lies below is too unlikely to ask about.
 _ASK_OVER = 30
 _QUESTIONS = 5
+_PAIRS = 3
 # A batch starts further processes only when it is longer than this: they take seconds to start.
 _SERIAL = 64
 # No differential is surer than one in a million: the graph does not know every disease.
@@ -186,7 +189,9 @@ class Engine:
 
     # ------------------------------------------------------------ case to ranking
 
-    def diagnose(self, source: Any, *, top: int = 10, format: str | None = None) -> Ranking:
+    def diagnose(
+        self, source: Any, *, top: int = 10, format: str | None = None, setting: Setting | None = None
+    ) -> Ranking:
         """Rank the diseases of the graph for one patient.
 
         Args:
@@ -194,6 +199,9 @@ class Engine:
                 path) or plain text.
             top: How many diagnoses to return.
             format: Name of the format when it should not be detected.
+            setting: Where the patient is seen (`primary`, `emergency`, `hospital`,
+                `rare_disease`, or "" for unknown), in place of what the record says. It
+                decides how common each disease is before any finding.
 
         Returns:
             The differential. A record without a single usable finding gives no
@@ -202,20 +210,24 @@ class Engine:
         Raises:
             InputError: If the record cannot be read.
         """
-        return self._ranking(self._score(self.case(self.read(source, format)), top))
+        record = self.read(source, format)
+        if setting is not None:
+            record = replace(record, setting=setting)
+        return self._ranking(self._score(self.case(record), top))
 
     def scores(
         self, case: Case, rule_evidence: Mapping[str, Sequence[Evidence]] | None = None
     ) -> np.ndarray[Any, np.dtype[np.float64]]:
         """log10 of the unnormalised posttest weight of every disease of `index`, shape (n_diseases,)."""
-        pretest = self.index.population.log10_pretest(case.record)
+        pretest = self.index.population.log10_pretest(case.record) * self.config.likelihood.prevalence
         weights: np.ndarray[Any, np.dtype[np.float64]] = pretest + self.index.log10_lr(
             case
         ) * self.index.temperature(case)
         if rule_evidence:
             # Whole, whatever the number of findings: a rule is no finding that others overlap with.
+            # Divided here, so that they are whole once `sureness` has been multiplied in.
             columns, ratios = self._rule_ratios(rule_evidence)
-            weights[columns] += ratios
+            weights[columns] += ratios / self.index.sureness(case)
         return weights
 
     def _rule_ratios(self, evidence: Mapping[str, Sequence[Evidence]]) -> tuple[Any, Any]:
@@ -269,6 +281,7 @@ class Engine:
         for position, weight in enumerate(ordered):
             tied = position > 0 and ordered[position - 1] - weight <= _TIE
             ranks.append(ranks[-1] if tied else position + 1)
+        weights = weights * self.index.sureness(case)
         odds = _log10_odds_among(weights, order)
         share = np.power(10.0, np.maximum(weights - weights.max(), -30.0))
         triage = self._triage.triage(share / share.sum(), self.diseases, common["red_flags"])
@@ -302,6 +315,28 @@ class Engine:
             provenance=self.provenance,
             considered=len(self.index),
             names=self.graph.name,
+            combine=lambda: self._together(scored.case),
+        )
+
+    def _together(self, case: Case) -> tuple[Together, ...]:
+        if not case.findings or not len(self.index):
+            return ()
+        weights = self.scores(case, self.rules.apply(case, self.graph).evidence)
+        likeliest = np.argsort(-weights, kind="stable")[:50].tolist()
+        kin = {
+            frozenset((a, b))
+            for a in likeliest
+            for b in likeliest
+            if a != b and self.diseases[b] in self.graph.ancestors(self.diseases[a])
+        }
+        return tuple(
+            Together(
+                diseases=(self.diseases[a], self.diseases[b]),
+                names=(self.graph.name(self.diseases[a]), self.graph.name(self.diseases[b])),
+                times_likelier=10.0**gain,
+                explains=(of_a, of_b),
+            )
+            for a, b, gain, of_a, of_b in best_pairs(self.index, case, weights, kin, _PAIRS)
         )
 
     def _explain(self, case: Case, column: int, pretest: float, odds: float, asker: _Asker) -> Explanation:
@@ -425,14 +460,17 @@ class Engine:
             else:
                 lr = math.fsum(e.log10_lr for e in profile.evidence(case))
                 rules = math.fsum(e.log10_lr for e in told.evidence.get(name, ()) if e.calibrated)
-                weights[column] = profile.log10_pretest(case) + lr * self.index.temperature(case) + rules
+                pretest = profile.log10_pretest(case) * self.config.likelihood.prevalence
+                lr *= self.index.temperature(case)
+                weights[column] = pretest + lr + rules / self.index.sureness(case)
         own = weights[column]
         others = np.delete(weights, column)
         rank = float((others > own + _TIE).sum() + 1 + (np.abs(others - own) <= _TIE).sum() / 2)
         if own == -np.inf:
             rank = float(len(weights))
         first = int(np.argmax(weights))
-        first_odds, own_odds = _log10_odds_among(weights, [first, column])
+        sure = weights * self.index.sureness(case)
+        first_odds, own_odds = _log10_odds_among(sure, [first, column])
         return RankOf(
             rank=rank,
             posttest=posttest_probability(0.5, own_odds) if own > -np.inf else 0.0,
@@ -518,13 +556,14 @@ class _Asker:
     @cached_property
     def _likeliest(self) -> tuple[Any, Any]:
         """Columns of the differential that questions are chosen over, and their probabilities."""
+        index = self._engine.index
         weights = self._engine.scores(self._case, self.rule_evidence)
         if len(self._columns):
             order = self._columns[np.argsort(-weights[self._columns], kind="stable")]
         else:
             order = np.argsort(-weights, kind="stable")
         likeliest = order[:_ASK_OVER].astype(np.int32)
-        share = np.power(10.0, weights[likeliest] - weights[likeliest].max())
+        share = np.power(10.0, (weights[likeliest] - weights[likeliest].max()) * index.sureness(self._case))
         return likeliest, share / share.sum()
 
     @cached_property
@@ -646,7 +685,12 @@ def _default_engine() -> Engine:
 
 
 def diagnose(
-    source: Any, *, engine: Engine | None = None, top: int = 10, format: str | None = None
+    source: Any,
+    *,
+    engine: Engine | None = None,
+    top: int = 10,
+    format: str | None = None,
+    setting: Setting | None = None,
 ) -> Ranking:
     """Rank the diseases that explain one patient; see `Engine.diagnose`.
 
@@ -657,7 +701,7 @@ def diagnose(
     >>> ranking[0].name
     'Marfan syndrome'
     """
-    return (engine or _default_engine()).diagnose(source, top=top, format=format)
+    return (engine or _default_engine()).diagnose(source, top=top, format=format, setting=setting)
 
 
 def ask(

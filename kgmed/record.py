@@ -35,9 +35,10 @@ SEXES: tuple[Sex, ...] = ("FEMALE", "MALE", "OTHER", "UNKNOWN")
 Context = Literal["current", "historical", "family", "hypothetical"]
 """Whom and when a statement is about. Only `current` findings are scored."""
 FAMILY: Context = "family"
-Setting = Literal["", "primary", "emergency", "hospital", "rare_disease"]
-"""Where the patient is seen: it decides how common each disease is. "" when it is not told."""
-SETTINGS: tuple[Setting, ...] = ("", "primary", "emergency", "hospital", "rare_disease")
+Setting = Literal["", "primary", "emergency", "hospital", "rare_disease", "uniform"]
+"""Where the patient is seen: it decides how common each disease is. "" when it is not told;
+`uniform` takes every disease for as common as any other, for sets that are balanced by design."""
+SETTINGS: tuple[Setting, ...] = ("", "primary", "emergency", "hospital", "rare_disease", "uniform")
 Origin = Literal["given", "text", "measurement", "rule"]
 
 # The oldest person on record lived 122 years; anything above is a unit error.

@@ -175,6 +175,23 @@ class Triage:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Together:
+    """Two diseases that explain the findings better than any one does.
+
+    Attributes:
+        diseases: Their CURIEs, the likelier first.
+        names: Their names.
+        times_likelier: How much likelier than the likeliest single disease.
+        explains: For each, the findings (CURIEs) that it explains and the other does not.
+    """
+
+    diseases: tuple[str, str]
+    names: tuple[str, str]
+    times_likelier: float
+    explains: tuple[tuple[str, ...], tuple[str, ...]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Explanation:
     """All reasons for one diagnosis; iterates over `evidence`, strongest first.
 
@@ -334,6 +351,13 @@ class Ranking(Sequence[Diagnosis]):
     considered: int = 0
     names: Callable[[str], str] = field(repr=False, default=str)
     """CURIE to preferred name, for rendering."""
+    combine: Callable[[], tuple[Together, ...]] = field(repr=False, default=tuple)
+    """Works out `together`."""
+
+    @property
+    def together(self) -> tuple[Together, ...]:
+        """Pairs of diseases that explain the findings better than any one; usually none."""
+        return self.combine()
 
     def __len__(self) -> int:
         return len(self.diagnoses)

@@ -89,6 +89,8 @@ def read_phenopacket(data: Mapping[Any, Any], *, graph: KnowledgeGraph | None = 
         age_days=age,
         onset_days=min(reader.disease_onsets, default=None),
         sex=sex,
+        # What the format is exchanged for; `diagnose(..., setting=...)` says otherwise.
+        setting="rare_disease",
         issues=tuple(notes.issues),
     )
 

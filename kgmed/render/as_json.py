@@ -46,6 +46,15 @@ def to_dict(ranking: Ranking, *, with_text: bool = False) -> dict[str, Any]:
         },
         "triage": _triage(ranking),
         "red_flags": [_red_flag(ranking, flag) for flag in ranking.red_flags],
+        "together": [
+            {
+                "diseases": list(pair.diseases),
+                "names": list(pair.names),
+                "times_likelier": _number(pair.times_likelier),
+                "explains": [list(of) for of in pair.explains],
+            }
+            for pair in ranking.together
+        ],
         "considered": ranking.considered,
         "diagnoses": [_diagnosis(ranking, diagnosis) for diagnosis in ranking],
         "scores": [_score(ranking, score) for score in ranking.scores],

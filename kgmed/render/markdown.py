@@ -65,6 +65,7 @@ def to_markdown(ranking: Ranking, *, top: int = 5) -> str:
             for flag in ranking.red_flags
         ]
         out += [*_table(("Red flag", "Urgency", "What to do", "Rests on", "Rule"), rows), ""]
+    out += [f"{escape(view.together_line(ranking, pair))}\n" for pair in ranking.together]
     shown = ranking.top(top)
     out += ["## Differential", ""]
     summary = [

@@ -51,6 +51,10 @@ def to_text(ranking: Ranking, *, top: int = 5) -> str:
     for diagnosis in ranking.top(top):
         out += _diagnosis(ranking, diagnosis)
         out.append("")
+    for pair in ranking.together:
+        out += _wrap(view.together_line(ranking, pair), 0, 2)
+    if ranking.together:
+        out.append("")
     if not ranking.diagnoses:
         out += ["No disease could be ranked.", ""]
     out += _wrap(view.relative(ranking), 0, 0)

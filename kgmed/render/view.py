@@ -18,6 +18,7 @@ from kgmed.result import (
     Ranking,
     RedFlag,
     Score,
+    Together,
     TriageLevel,
     log10_odds,
 )
@@ -54,6 +55,7 @@ __all__ = [
     "short_name",
     "signed",
     "title",
+    "together_line",
     "triage_line",
 ]
 
@@ -380,6 +382,18 @@ def triage_line(ranking: Ranking) -> str:
     """How soon the patient needs to be seen and why, or "" when nothing was ranked."""
     triage = ranking.triage
     return f"Triage: {TRIAGE_WORDS[triage.level]} ({clean(triage.reason)})" if triage else ""
+
+
+def together_line(ranking: Ranking, pair: Together) -> str:
+    """A pair of diseases in words."""
+    told = [
+        f"{clean(name)} ({', '.join(clean(ranking.names(c)) for c in of[:4])})"
+        for name, of in zip(pair.names, pair.explains, strict=True)
+    ]
+    return (
+        f"Perhaps two at once: {' with '.join(told)}, {pair.times_likelier:.1f} times as likely as "
+        "the likeliest disease alone"
+    )
 
 
 def title(ranking: Ranking) -> str:

@@ -279,9 +279,10 @@ class LikelihoodIndex:
         cached = self._excluded_rows.get(row)
         if cached is None:
             columns, p = self._any.row(row)
+            looked_for = np.where(self.population.curated[columns], 0.0, self.config.looked_for)
             values = np.minimum(
-                0.0, np.log10(1.0 - p) - math.log10(1.0 - self.background[row]) + self.config.looked_for
-            )
+                0.0, np.log10(1.0 - p) - math.log10(1.0 - self.background[row]) + looked_for
+            ).astype(np.float32)
             counts = values < 0
             cached = columns[counts], values[counts].astype(np.float32)
             self._excluded_rows[row] = cached
@@ -362,6 +363,14 @@ class LikelihoodIndex:
         """
         n = len(case.present)
         return 1.0 / (1.0 + self.config.correlation * max(0, n - 1))
+
+    def sureness(self, case: Case) -> float:
+        """By how much the distances between diseases are reduced before they become probabilities.
+
+        Changes no rank. The design effect again, with `overlap` in place of `correlation`.
+        """
+        more = max(0, len(case.present) - 1)
+        return (1.0 + self.config.correlation * more) / (1.0 + self.config.overlap * more)
 
 
 # ---------------------------------------------------------------- compiling, in pieces

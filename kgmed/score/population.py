@@ -116,13 +116,15 @@ class Population:
         config = self.config
         weights = config.setting_weights(setting)
         common = self.seen @ np.asarray(weights, dtype=np.float32)
+        if setting == "uniform":
+            common = np.where(self.curated, 1.0, 0.0)
         with np.errstate(divide="ignore"):
             log10 = np.log10(common)
         if band >= 0:
             log10 = log10 + self.age[:, band]
         if sex in ("FEMALE", "MALE"):
             log10 = log10 + self.sex[:, int(sex == "MALE")]
-        rare = config.rare_share(setting)
+        rare = config.rare_share(setting) if setting != "uniform" else float(np.mean(~self.curated))
         total = np.power(10.0, log10[self.curated]).sum()
         shift = np.log10((1.0 - rare) / total) if total > 0.0 else 0.0
         log10 = log10 + shift

@@ -135,7 +135,8 @@ class Profile:
         if row in self.anywhere:
             p_present, annotated = self.anywhere[row]
             match = "exact" if annotated == row else "more_general"
-            p = min(p_absent, (1.0 - p_present) * 10.0**index.config.looked_for)
+            looked_for = 0.0 if self.curated else index.config.looked_for
+            p = min(p_absent, (1.0 - p_present) * 10.0**looked_for)
         elif row in self.negative:
             match, annotated = "excluded_in_disease", row
         return Evidence(

@@ -65,7 +65,6 @@ def combined(
         negation of these words alone is seen.
     """
     found: dict[tuple[int, int, str], Mention] = {}
-    taken = {(m.start, m.end, m.term) for m in mentions}
     carried: list[Mention] = []
     for start, end in _sentences(text):
         heads = [m for m in mentions if start <= m.start < end and not m.disease]
@@ -79,13 +78,16 @@ def combined(
             about = [m for m in about if m.term != _PAIN]
         symptoms = [(head, _own_roots(text, head, narrower, label)) for head in about]
         for mention in _of_sentence(words, start, symptoms, lexicon, narrower):
-            key = (mention.start, mention.end, mention.term)
-            if key not in taken:
-                found.setdefault(key, mention)
+            if not any(m.term == mention.term and _overlap(m, mention) for m in mentions):
+                found.setdefault((mention.start, mention.end, mention.term), mention)
         if heads:
             # The first symptom of a sentence is what the next one goes on about.
             carried = [m for m in about if m.term != _PAIN or len(about) == 1][:2]
     return list(found.values())
+
+
+def _overlap(one: Mention, other: Mention) -> bool:
+    return one.start < other.end and other.start < one.end
 
 
 def _sentences(text: str) -> Iterator[tuple[int, int]]:
