@@ -394,6 +394,7 @@ def read_ddxplus(folder: Path, split: str, limit: int | None, mapped: DdxMap) ->
                         id=case["id"],
                         age_days=365.25 * (case["age"] + 0.5),
                         sex="MALE" if case["sex"] == "M" else "FEMALE",
+                        setting="uniform",
                         findings=tuple(kgmed.Finding(term=t) for t in present),
                     ),
                     initial=tuple(mapped.terms(case["initial"])),
@@ -469,7 +470,11 @@ def interview(
 
     def record() -> kgmed.Record:
         return kgmed.Record(
-            id=case.id, age_days=case.record.age_days, sex=case.record.sex, findings=tuple(told)
+            id=case.id,
+            age_days=case.record.age_days,
+            sex=case.record.sex,
+            setting=case.record.setting,
+            findings=tuple(told),
         )
 
     start = diseases[int(np.argmax(shares(engine, record(), columns)))]
