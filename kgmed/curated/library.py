@@ -67,7 +67,8 @@ class Library:
             for name in (*row.clinical, *row.lay):
                 library.findings.add(name, curie, 1)
         for disease in library.listed.values():
-            library.diseases.add(disease.name, disease.id, 0)
+            # The list's own name for a disease stands above what others call by that name.
+            library.diseases.add(disease.name, disease.id, -1)
         return library
 
     def disease_of(self, card: Card) -> ListedDisease | None:

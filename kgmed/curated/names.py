@@ -27,7 +27,10 @@ class Names:
         self._terms: dict[str, dict[str, int]] = {}
 
     def add(self, name: str, term: str, standing: int) -> None:
-        """Add a name: standing 0 for the preferred name, 1 for an exact synonym, 2 for others."""
+        """Add a name: standing 0 for the preferred name, 1 for an exact synonym, 2 for others.
+
+        -1 stands above all, for names that the list gives.
+        """
         known = self._terms.setdefault(folded(name), {})
         known[term] = min(standing, known.get(term, standing))
 
@@ -52,8 +55,8 @@ class Names:
         return tuple(match[0] for match in found)
 
     def twins(self) -> Iterable[tuple[str, tuple[str, ...]]]:
-        """Names that more than one term has at standing 0 or 1."""
+        """Names that lead to more than one term: preferred names or exact synonyms of the same standing."""
         for name, known in self._terms.items():
-            strong = tuple(sorted(term for term, standing in known.items() if standing <= 1))
-            if len(strong) > 1:
-                yield name, strong
+            terms = self.candidates(name)
+            if len(terms) > 1 and min(known.values()) <= 1:
+                yield name, terms
