@@ -5,8 +5,9 @@ for a present finding q and a disease d:
 
     LR(q, d) = P(q | d) / P(q)
 
-where P(q) is the background frequency, the mean of P(q | d) over all diseases,
-and P(q | d) is the highest of
+where P(q) is the background frequency: the mean of P(q | d) over all diseases or,
+where that is higher, a part of the share of all patients who have q, as the vocabulary
+states it or else as the curated diseases imply it. P(q | d) is the highest of
 
 - the frequency of q in d, or of an annotated term below q (`exact`, `more_general`);
 - P(a | d) * P(q) / P(a) * penalty for each ancestor a of q that d is annotated
@@ -167,12 +168,13 @@ class LikelihoodIndex:
         )
         # One imagined disease with and one without: no finding is impossible.
         background = (sums + 1.0) / (n_diseases + 2.0)
-        background = _with_base(
-            background, _base(graph, row_of_node, n_terms), closure_pointer, closure_columns, config
-        )
+        population = Population.arrays(graph, diseases)
+        base = _base(graph, row_of_node, n_terms)
+        implied = _implied(anywhere, population, config)
+        background = np.maximum(background, np.where(base > 0.0, config.base_weight * base, implied))
+        background = _widened(background, closure_pointer, closure_columns)
 
         onset, onset_overall = onset_table(graph, diseases, config)
-        population = Population.arrays(graph, diseases)
         # Age and sex of a curated disease are in its pretest probability already.
         curated = population["population.seen"].sum(axis=1) > 0.0
         onset[curated] = onset_overall
@@ -421,18 +423,19 @@ def _base(graph: KnowledgeGraph, row_of_node: IntArray, n_terms: int) -> np.ndar
     return base
 
 
-def _with_base(
-    mean: np.ndarray[Any, Any],
-    base: np.ndarray[Any, Any],
-    pointer: IntArray,
-    columns: IntArray,
-    config: LikelihoodConfig,
-) -> FloatArray:
-    """Background frequency: the mean over diseases, or the share of all patients where that is higher.
+def _implied(anywhere: _Sparse, population: dict[str, Any], config: LikelihoodConfig) -> np.ndarray[Any, Any]:
+    """Share of all patients who have each finding because of a curated disease."""
+    seen = population["population.seen"] @ np.asarray(config.setting_weights(""))
+    weight = seen / max(float(seen.sum()), 1e-12)
+    rows = np.repeat(np.arange(len(anywhere.pointer) - 1), np.diff(anywhere.pointer))
+    return np.bincount(
+        rows, anywhere.values * weight[anywhere.columns], minlength=len(anywhere.pointer) - 1
+    ).astype(np.float64)
 
-    Whoever has a finding has all above it, so no background is below that of a narrower finding.
-    """
-    background = np.minimum(np.maximum(mean, config.base_weight * base), MAX_BACKGROUND)
+
+def _widened(background: np.ndarray[Any, Any], pointer: IntArray, columns: IntArray) -> FloatArray:
+    """Whoever has a finding has all above it: no background is below that of a narrower finding."""
+    background = np.minimum(background, MAX_BACKGROUND)
     wider = np.repeat(background, np.diff(pointer))
     np.maximum.at(background, columns, wider)
     out: FloatArray = background.astype(np.float32)

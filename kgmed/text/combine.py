@@ -12,24 +12,71 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import cache
 
 from kgmed.text.lexicon import Lexicon, Name, content_roots
 from kgmed.text.match import Mention
-from kgmed.text.words import BREAK, JOINER, STOP, Words, read_list, root, split
+from kgmed.text.words import BREAK, COMMA, JOINER, STOP, Words, read_list, root, same_noun, split
 
 __all__ = ["combined"]
 
-# A verb leads to words no further than this many tokens behind it.
-_LED = 14
+# A verb leads to words no further than this many tokens behind it; one of place further than others.
+_LED, _SPREAD_LED = 8, 14
+# A symptom takes words from this many tokens before it and behind it.
+_BEFORE, _BEHIND = 6, 20
 _WINDOW = 3
+# A verb and words that make a name without any symptom are this near each other.
+_ALONE = 4
+# Two symptoms this many tokens apart or less are told in one breath.
+_JOINED = 2
 # The next sentence goes on about the symptom when it begins with one of these.
 _GOES_ON = frozenset({"it", "this", "these", "they", "pain", "the", "that", "which", "symptoms", "episodes"})
 _SENTENCE = re.compile(r"[.!?;]\s|\n\s*\n|\n")
 _PAIN = "HP:0012531"
 _PAIN_ROOTS = (root("pain"),)
 _SPREAD = root("radiating")
+_TOWARDS = frozenset({"to", "into", "toward", "towards", "down", "through", "up", "across", "over", "from"})
+# "This morning" is when it was, not when it is worse.
+_ONCE = frozenset({"this", "last", "that", "next"})
+# Behind one of these begins what is said of something else.
+_NOT = frozenset(
+    {"no", "not", "nor", "without", "denies", "denied", "deny", "never", "normal", "absent", "but", "except"}
+)
+# Words that narrow nothing by themselves: how long, how many, and what stands in every note.
+_WEAK = frozenset(
+    root(word)
+    for word in (
+        "year",
+        "month",
+        "week",
+        "day",
+        "hour",
+        "minute",
+        "time",
+        "several",
+        "any",
+        "emergency",
+        "department",
+        "point",
+        "position",
+        "side",
+        "sick",
+        "worker",
+        "report",
+        "reports",
+        "history",
+        "patient",
+        "old",
+        "chest",
+        "period",
+        "presents",
+        "began",
+        "started",
+        "noted",
+        "",
+    )
+)
 
 Narrower = Callable[[str, str], bool]
 Label = Callable[[str], str]
@@ -106,12 +153,11 @@ def _of_sentence(
     content = [i for i, kind in enumerate(words.kinds) if kind not in (STOP, JOINER)]
     roots = {i: root(words.lower[i]) for i in content}
     known = [i for i in content if roots[i] in lexicon.vocabulary or roots[i] in _verbs()]
+    # Tokens of each symptom; none for one of the sentence before.
     covered = {
-        head: {
-            i for i in content if words.starts[i] + offset < head.end and words.ends[i] + offset > head.start
-        }
-        for head, _ in symptoms
+        head: [i for i in range(len(words)) if _within(words, i, offset, head)] for head, _ in symptoms
     }
+    taken = {i for tokens in covered.values() for i in tokens}
 
     def mention(name: Name, used: Sequence[int]) -> Mention:
         return Mention(words.starts[used[0]] + offset, words.ends[used[-1]] + offset, name.term)
@@ -120,11 +166,13 @@ def _of_sentence(
     # Where a pain goes is not where it is.
     far = [i for i in known if roots[i] in _verbs() and _verbs()[roots[i]][0] == _SPREAD]
     for window in windows:
-        if any(at <= window[-1] <= at + _LED for at in far):
+        if any(at <= window[-1] <= at + _SPREAD_LED for at in far) or taken & set(window):
             continue
         rest = [roots[i] for i in window]
+        if _WEAK.issuperset(rest) or all(part.isdigit() for part in rest):
+            continue
         for head, alternatives in symptoms:
-            if covered[head] & set(window):
+            if not _said_of(words, window, covered[head], taken):
                 continue
             for own in alternatives:
                 name = _name(lexicon, [*own, *rest])
@@ -133,10 +181,12 @@ def _of_sentence(
     for at in known:
         for window in _led(words, roots, at, windows):
             rest = [roots[i] for i in window]
+            if _WEAK.issuperset(rest):
+                continue
             for lead in _verbs()[roots[at]]:
                 # A name may speak of what leads and of nothing else: "relieved by rest".
                 alone = _name(lexicon, [lead, *rest]) if lead else None
-                if alone is not None:
+                if alone is not None and window[0] - at <= _ALONE and _spelt(words, window, alone):
                     yield mention(alone, [at, *window])
                 for head, alternatives in symptoms:
                     for own in alternatives:
@@ -146,15 +196,58 @@ def _of_sentence(
                             yield mention(name, [at, *window])
 
 
+def _spelt(words: Words, window: Sequence[int], name: Name) -> bool:
+    """Whether a name has these very words, not only words of their families (urine, urination)."""
+    own = [word for variant in name.variants for word in variant.split()]
+    return all(any(same_noun(words.lower[i], word) for word in own) for i in window)
+
+
+def _within(words: Words, i: int, offset: int, head: Mention) -> bool:
+    return words.starts[i] + offset < head.end and words.ends[i] + offset > head.start
+
+
+def _said_of(words: Words, window: Sequence[int], head: Sequence[int], taken: Collection[int]) -> bool:
+    """Whether the words of a window can be meant of a symptom: near it, with nothing else between."""
+    first, last = window[0], window[-1]
+    if not head:  # of the sentence before: until this one names a symptom of its own
+        between, behind = range(first), True
+        if first > _BEHIND:
+            return False
+    elif last < head[0]:
+        between, behind = range(last + 1, head[0] + 1), False
+        if head[0] - last > _BEFORE:
+            return False
+    elif first > head[-1]:
+        between, behind = range(head[-1] + 1, first + 1), True
+        if first - head[-1] > _BEHIND:
+            return False
+    else:
+        between, behind = range(min(first, head[0]) + 1, max(last, head[-1])), True
+    stops = (BREAK,) if behind else (BREAK, COMMA)
+    if any(words.gaps[i] in stops for i in between) or any(words.lower[i] in _NOT for i in between):
+        return False
+    others = [i for i in between if i in taken and i not in head]
+    # "Nausea and vomiting in the morning" is said of both.
+    return not others or (behind and bool(head) and others[0] - head[-1] <= _JOINED)
+
+
 def _led(words: Words, roots: dict[int, str], at: int, windows: Sequence[list[int]]) -> Iterator[list[int]]:
     """The windows that the verb at a place leads to: near behind it, before another verb."""
     verbs = _verbs()
     if roots[at] not in verbs:
         return
-    following = (i for i in range(at + 1, min(at + _LED, len(words))) if roots.get(i) in verbs)
-    end = next(following, at + _LED)
+    spread = verbs[roots[at]][0] == _SPREAD
+    reach = _SPREAD_LED if spread else _LED
+    following = (i for i in range(at + 1, min(at + reach, len(words))) if roots.get(i) in verbs)
+    end = next(following, at + reach)
+    stops = (BREAK,) if spread else (BREAK, COMMA)
     for window in windows:
-        if at < window[0] <= end and window[-1] <= at + _LED:
+        if not (at < window[0] <= end and window[-1] <= at + reach):
+            continue
+        between = range(at + 1, window[0] + 1)
+        if any(words.gaps[i] in stops for i in between) or any(words.lower[i] in _NOT for i in between):
+            continue
+        if not spread or any(words.lower[i] in _TOWARDS for i in between):
             yield window
 
 
@@ -176,6 +269,8 @@ def _windows(words: Words, known: Sequence[int]) -> Iterator[list[int]]:
             if any(words.gaps[i] == BREAK for i in range(run[0] + 1, run[-1] + 1)):
                 break
             if any(b - a > 3 for a, b in itertools.pairwise(run)):
+                break
+            if run[0] and words.lower[run[0] - 1] in _ONCE:
                 break
             yield run
 

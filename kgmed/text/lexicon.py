@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 
+from kgmed.curated.vocabulary import ROOT_OF
 from kgmed.errors import GraphFileError
 from kgmed.graph import KnowledgeGraph
 from kgmed.ontology import Term
@@ -28,7 +29,9 @@ _FORMAT = 2
 _MAX_WORDS = 9
 _ACRONYM = re.compile(r"(?=.*[A-Z].*[A-Z])[A-Z][A-Za-z0-9-]{1,6}")
 # Roots of a hierarchy say nothing about a patient.
-_TOO_GENERAL = frozenset({"HP:0000001", "HP:0000118", "MONDO:0000001", "MONDO:0700096", "DOID:4"})
+_TOO_GENERAL = frozenset(
+    {"HP:0000001", "HP:0000118", "MONDO:0000001", "MONDO:0700096", "DOID:4", *ROOT_OF.values()}
+)
 # The better a name says what its term means, the lower; ties between terms go by it.
 _LABEL, _PHRASE, _ABBREVIATION = 0, 5, 5
 _SCOPES = {"exact": 1, "narrow": 2, "related": 3, "broad": 4}
