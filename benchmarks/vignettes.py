@@ -25,8 +25,9 @@ import statistics
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ import kgmed
 import kgmed.config
 import kgmed.resources
 from kgmed.curated.names import Names
+from kgmed.curated.vocabulary import read_list
 from kgmed.graph import write_atomically
 
 DEFAULT = "default"
@@ -334,11 +336,16 @@ def learning_curve(report: Report, engine: Any, vignettes: Sequence[Vignette], s
 
 @dataclass(frozen=True)
 class DdxCase:
-    """A structured patient: record, gold column among the 49, gold differential."""
+    """A structured patient: record, gold column among the 49, gold differential.
+
+    `told` and `asked` are the findings that the patient answers yes to, and the question
+    that each askable finding belongs to.
+    """
 
     id: str
     record: kgmed.Record
     initial: tuple[str, ...]
+    told: frozenset[str]
     gold: str
     differential: frozenset[str]
 
@@ -356,6 +363,7 @@ class DdxMap:
         for synonym in graph.synonyms():
             if synonym.scope == "exact":
                 names.add(synonym.text, synonym.term, 1)
+        self.graph = graph
         self.findings: dict[tuple[str, str], str] = {}
         with (folder / "ddxplus.tsv").open(encoding="utf-8", newline="") as file:
             for row in csv.DictReader(file, delimiter="\t"):
@@ -363,15 +371,34 @@ class DdxMap:
                 term = next((c for c in found if engine.index.row(c) is not None), None)
                 if term is not None:
                     self.findings[row["question"], row["value"]] = term
-        diseases = GoldNames(graph)
+        listed = {disease.name: disease.id for disease in read_list(folder / "diseases.tsv")}
         self.diseases: dict[str, str] = {}
         with (folder / "ddxplus_diseases.tsv").open(encoding="utf-8", newline="") as file:
             for row in csv.DictReader(file, delimiter="\t"):
-                gold = diseases.resolve(row["disease"])
-                if isinstance(gold, Gold):
-                    self.diseases[row["condition"]] = next(
-                        iter(sorted(gold.concepts & set(engine.columns))), ""
-                    )
+                disease = listed[row["disease"]]
+                self.diseases[row["condition"]] = disease if disease in engine.columns else ""
+
+    @cached_property
+    def question(self) -> dict[str, str]:
+        """Finding -> the question that asks for it; a question of several values asks for all of them."""
+        return {term: question for (question, _), term in sorted(self.findings.items(), reverse=True)}
+
+    @cached_property
+    def answers(self) -> dict[str, list[str]]:
+        """Question -> the findings that an answer to it tells of."""
+        out: dict[str, list[str]] = {}
+        for term, question in sorted(self.question.items()):
+            out.setdefault(question, []).append(term)
+        return out
+
+    def known(self, told: frozenset[str]) -> frozenset[str]:
+        """What somebody has who has the findings told: these, and all above them."""
+        return frozenset(a for t in told for a in self.graph.ancestors(t)) | told
+
+    def findings_of(self, told: frozenset[str], terms: Iterable[str]) -> list[kgmed.Finding]:
+        """Answers to the questions for some findings, in order."""
+        known = self.known(told)
+        return [kgmed.Finding(term=t, excluded=t not in known) for t in sorted(set(terms))]
 
     def terms(self, evidence: str) -> list[str]:
         question, _, value = evidence.partition("_@_")
@@ -386,7 +413,9 @@ def read_ddxplus(folder: Path, split: str, limit: int | None, mapped: DdxMap) ->
             case = json.loads(line)
             if split != "all" and case["split"] != split:
                 continue
-            present = sorted({t for e in case["evidences"] for t in mapped.terms(e)})
+            told = frozenset(t for e in case["evidences"] for t in mapped.terms(e))
+            # Every question was put: what is not among the answers is not there.
+            findings = mapped.findings_of(told, {*mapped.question, *told})
             out.append(
                 DdxCase(
                     id=case["id"],
@@ -395,9 +424,10 @@ def read_ddxplus(folder: Path, split: str, limit: int | None, mapped: DdxMap) ->
                         age_days=365.25 * (case["age"] + 0.5),
                         sex="MALE" if case["sex"] == "M" else "FEMALE",
                         setting="uniform",
-                        findings=tuple(kgmed.Finding(term=t) for t in present),
+                        findings=tuple(findings),
                     ),
                     initial=tuple(mapped.terms(case["initial"])),
+                    told=told,
                     gold=mapped.diseases.get(case["gold"], ""),
                     differential=frozenset(
                         mapped.diseases.get(name, name)
@@ -422,7 +452,6 @@ def measure_ddxplus(report: Report, engine: Any, folder: Path, split: str, limit
         return
     diseases = sorted(set(mapped.diseases.values()) - {""})
     columns = np.asarray([engine.columns[d] for d in diseases])
-    askable = set(mapped.findings.values())
     f1, full, first, asked = [], [], [], []
     for case in cases:
         share = shares(engine, case.record, columns)
@@ -430,7 +459,7 @@ def measure_ddxplus(report: Report, engine: Any, folder: Path, split: str, limit
         both = len(ours & case.differential)
         f1.append(2 * both / (len(ours) + len(case.differential)) if both else 0.0)
         full.append(diseases[int(np.argmax(share))] == case.gold)
-        start, end = interview(engine, case, columns, diseases, askable)
+        start, end = interview(engine, mapped, case, columns, diseases)
         first.append(start == case.gold)
         asked.append(end == case.gold)
     name = f"ddxplus-{split}"
@@ -453,20 +482,22 @@ def measure_ddxplus(report: Report, engine: Any, folder: Path, split: str, limit
 
 
 def shares(engine: Any, record: kgmed.Record, columns: Any) -> Any:
-    """Posttest probability of some diseases, among them."""
+    """Posttest probability of some diseases, among them, as a ranking states it."""
     case = engine.case(record)
     weights = engine.scores(case, engine.rules.apply(case, engine.graph).evidence)[columns]
-    share = np.power(10.0, weights - weights.max())
+    share = np.power(10.0, (weights - weights.max()) * engine.index.sureness(case))
     return share / share.sum()
 
 
 def interview(
-    engine: Any, case: DdxCase, columns: Any, diseases: list[str], askable: set[str]
+    engine: Any, mapped: DdxMap, case: DdxCase, columns: Any, diseases: list[str]
 ) -> tuple[str, str]:
-    """The first disease from the initial complaint alone, and after five questions."""
-    truth = {f.term for f in case.record.findings}
-    above = {a for t in truth for a in engine.graph.ancestors(t)} | truth
-    told = [kgmed.Finding(term=t) for t in case.initial]
+    """The first disease from the initial complaint alone, and after five questions.
+
+    The patient answers the whole question that the finding asked for belongs to: "where does
+    it hurt" tells every place.
+    """
+    told = {t: kgmed.Finding(term=t) for t in case.initial}
 
     def record() -> kgmed.Record:
         return kgmed.Record(
@@ -474,16 +505,22 @@ def interview(
             age_days=case.record.age_days,
             sex=case.record.sex,
             setting=case.record.setting,
-            findings=tuple(told),
+            findings=tuple(told.values()),
         )
 
     start = diseases[int(np.argmax(shares(engine, record(), columns)))]
     for _ in range(QUESTIONS):
-        questions = engine.ask(record(), 1, among=askable, diseases=diseases, skip={f.term for f in told})
+        questions = engine.ask(
+            record(),
+            1,
+            among=set(mapped.question) - set(told),
+            grouped=mapped.question,
+            diseases=diseases,
+        )
         if not questions:
             break
-        term = questions[0].term
-        told.append(kgmed.Finding(term=term, excluded=term not in above))
+        answered = mapped.answers[mapped.question[questions[0].term]]
+        told |= {f.term: f for f in mapped.findings_of(case.told, answered)}
     return start, diseases[int(np.argmax(shares(engine, record(), columns)))]
 
 

@@ -400,6 +400,7 @@ class Engine:
         methods: Collection[str] = (),
         skip: Collection[str] = (),
         among: Collection[str] = (),
+        grouped: Mapping[str, str] | None = None,
         diseases: Collection[str] = (),
         format: str | None = None,
     ) -> tuple[Question, ...]:
@@ -411,6 +412,9 @@ class Engine:
             methods: Only findings found so: `history`, `exam`, `lab`, `imaging`, `test`; all when empty.
             skip: CURIEs of findings that nobody can tell, so they are not asked again.
             among: Only these findings, for a fixed questionnaire; all when empty.
+            grouped: Finding -> the question that asks for it, where one question asks for several
+                ("where does it hurt?"): such a question counts with the gains of all its findings
+                together, and stands in the result with the finding that tells most.
             diseases: Only to tell these diseases apart; all when empty.
             format: Name of the format when it should not be detected.
 
@@ -427,7 +431,7 @@ class Engine:
         if not case.findings or not len(self.index):
             return ()
         columns = [c for d in diseases if (c := self.columns.get(self.graph.resolve(d) or d)) is not None]
-        return _Asker(self, case, columns).best(n, methods, skip, among)
+        return _Asker(self, case, columns).best(n, methods, skip, among, grouped or {})
 
     # ------------------------------------------------------------ evaluation
 
@@ -613,19 +617,30 @@ class _Asker:
         return tuple(candidates[:_QUESTIONS])
 
     def best(
-        self, n: int, methods: Collection[str], skip: Collection[str], among: Collection[str]
+        self,
+        n: int,
+        methods: Collection[str],
+        skip: Collection[str],
+        among: Collection[str],
+        grouped: Mapping[str, str],
     ) -> tuple[Question, ...]:
         """The questions that tell most for their cost over the whole differential."""
         index, engine = self._engine.index, self._engine
-        candidates = []
-        for row, (_, _, column) in self._gains.items():
+        groups: dict[str, list[tuple[float, Question]]] = {}
+        for row, (gain, _, column) in self._gains.items():
             curie = engine.graph.curie(int(index.terms[row]))
             if curie in skip or (among and curie not in among) or not allowed(engine.methods, curie, methods):
                 continue
             p = float(index.frequencies(row, np.asarray([column], dtype=np.int32))[0])
-            candidates.append(self._question(row, p, engine.diseases[column]))
-        candidates.sort(key=lambda q: (-q.information_gain / q.cost, q.term))
-        return tuple(candidates[:n])
+            question = self._question(row, p, engine.diseases[column])
+            groups.setdefault(grouped.get(curie, curie), []).append((gain, question))
+        # The findings of one question are taken to tell of different things: their gains add up.
+        ranked = []
+        for members in groups.values():
+            question = min((q for _, q in members), key=lambda q: (-q.information_gain / q.cost, q.term))
+            ranked.append(replace(question, information_gain=math.fsum(gain for gain, _ in members)))
+        ranked.sort(key=lambda q: (-q.information_gain / q.cost, q.term))
+        return tuple(ranked[:n])
 
 
 def _log10_odds_among(weights: np.ndarray[Any, Any], columns: Iterable[int]) -> list[float]:
@@ -712,12 +727,13 @@ def ask(
     methods: Collection[str] = (),
     skip: Collection[str] = (),
     among: Collection[str] = (),
+    grouped: Mapping[str, str] | None = None,
     diseases: Collection[str] = (),
     format: str | None = None,
 ) -> tuple[Question, ...]:
     """What to ask or test next; see `Engine.ask`."""
     return (engine or _default_engine()).ask(
-        source, n, methods=methods, skip=skip, among=among, diseases=diseases, format=format
+        source, n, methods=methods, skip=skip, among=among, grouped=grouped, diseases=diseases, format=format
     )
 
 

@@ -20,6 +20,9 @@ __all__ = ["compile_ddxplus"]
 
 _LEAST = 0.01
 """What fewer patients have is noise of the generator."""
+_PATIENTS = 40
+"""How many patients a share counts for beside the cards' own numbers. The table rests on a million,
+but they are simulated; five times what a card's percentage counts for was enough on dev."""
 _EXPOSURES = ("exposure", "drug")
 
 
@@ -61,6 +64,8 @@ def compile_ddxplus(
             predicate="has_risk_factor" if kinds.get(finding) in _EXPOSURES else "has_phenotype",
             object=finding,
             frequency=share,
+            numerator=round(share * _PATIENTS),
+            denominator=_PATIENTS,
             source=source.id,
         )
         for (disease, finding), share in sorted(best.items())

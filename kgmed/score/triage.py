@@ -15,7 +15,7 @@ __all__ = ["PLAUSIBLE", "TriageTable"]
 
 IntArray = np.ndarray[Any, np.dtype[Any]]
 
-PLAUSIBLE: dict[TriageLevel, float] = {"emergency": 0.05, "urgent": 0.15, "routine": 0.35}
+PLAUSIBLE: dict[TriageLevel, float] = {"emergency": 0.12, "urgent": 0.25, "routine": 0.55}
 """Posttest probability from which the diseases of a level, together, decide: the more a
 delay costs, the less likely a disease need be. Curated; chosen on the dev vignettes."""
 _OF_FLAG: dict[str, TriageLevel] = {"emergency": "emergency", "urgent": "urgent", "soon": "routine"}
