@@ -41,6 +41,8 @@ _SERIES = re.compile(r"[,/&]|\b(?:and|or)\b")
 _LINKS = frozenset({"of", "in", "on", "for", "to"})
 # Between two words of a name these keep its order: "hands with short fingers" are no short hands.
 _ORDERED = frozenset({"with", "a", "an", "by", "as", "has", "have", "had"})
+# Left out of a name of one word without a change of meaning.
+_WEIGHTLESS = frozenset({"a", "an", "the", "of", "morphology", "affecting", "involving"})
 # Ranks from here on are names that say less, or more, than their term.
 _VAGUE = 3
 # How adjectives end that say what a noun is about.
@@ -366,10 +368,7 @@ def _best(
     candidates = [n for n in candidates if n.disease == disease]
     if len(used) == 1 and not short:
         # One word alone must be the noun itself: "bleeding" is a finding, "bled" a verb.
-        word = words.lower[used[0]]
-        candidates = [
-            n for n in candidates if any(same_noun(word, w) for v in n.variants for w in _words_of(v))
-        ]
+        candidates = [n for n in candidates if any(_alone(words, used[0], v) for v in n.variants)]
     if series or in_order:
         roots = [root(words.lower[i]) for i in used]
         candidates = [
@@ -386,6 +385,22 @@ def _best(
         return (name.rank > 2, -shared, name.rank, name.term)
 
     return min(candidates, key=fit)
+
+
+def _alone(words: Words, at: int, name: str) -> bool:
+    """Whether one word of the text says a name of one meaningful word.
+
+    Left-out words of the name count here: "both eyes" is said by no "eyes" alone.
+    """
+    own = _words_of(name)
+    if not any(same_noun(words.lower[at], w) for w in own):
+        return False
+    if len(own) == 1 or _WEIGHTLESS.issuperset(w for w in own if not same_noun(words.lower[at], w)):
+        return True
+    place = next(i for i, w in enumerate(own) if same_noun(words.lower[at], w))
+    first, end = at - place, at - place + len(own)
+    said = words.lower[first:end] if first >= 0 else []
+    return len(said) == len(own) and all(same_noun(a, b) or a == b for a, b in zip(said, own, strict=True))
 
 
 def _whole(words: Words, hit: _Hit) -> bool:

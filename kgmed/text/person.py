@@ -184,7 +184,7 @@ _LEAD = r"(?:for|over|during|within|since|x|×|lasting|past|last|previous|preced
 _ABOUT = r"(?:past|last|about|approximately|previous|preceding|almost|nearly|around|at least)"
 _EPISODE = re.compile(
     rf"\b(?P<lead>{_LEAD}\s+(?:the\s+)?{_ABOUT}?\s*)?{_ANY_NUMBER}[\s-]*(?:full\s+)?{_LONG_UNIT}\b(?:['’]s?|s['’])?"
-    rf"(?P<how>[\s-]+(?:ago|history|hx|duration|prior|before|earlier|of)\b)?",
+    rf"(?P<how>[\s-]+(?:ago|history|hx|duration|prior|before|earlier|of|after\s+(?:the\s+)?onset)\b)?",
     re.IGNORECASE,
 )
 _LATELY = re.compile(
@@ -202,17 +202,24 @@ _ELSEWHERE = re.compile(
     re.IGNORECASE,
 )
 _AGED = re.compile(r"[\s-]*(?:old|of[\s-]age)\b", re.IGNORECASE)
+_PAST = re.compile(r"\b(?:ago|prior|before|earlier)\b", re.IGNORECASE)
+_BEGAN = re.compile(
+    r"\b(?:start\w*|beg[ai]n\w*|onset|develop\w*|notic\w*|appear\w*|since|came on|set in|woke)\b",
+    re.IGNORECASE,
+)
 _NEAR = 45  # characters
 
 
 def read_duration(text: str) -> float | None:
     """Days since the first symptom of this episode, as the first statement of a complaint's duration says.
 
-    Durations of habits, known diseases, treatments and relatives are passed over.
+    Durations of habits, known diseases, treatments and relatives are passed over. What
+    happened some time ago counts only when nothing else is said, unless it is a beginning.
 
     >>> read_duration("A 61-year-old man, a smoker for 30 years, has had a cough for 4 days.")
     4.0
     """
+    once: float | None = None
     for match in sorted((*_EPISODE.finditer(text), *_LATELY.finditer(text)), key=lambda m: m.start()):
         start = max(text.rfind(stop, 0, match.start()) for stop in (". ", "; ", "\n", ", "))
         ends = [e for stop in (". ", "; ", ", ", "\n") if (e := text.find(stop, match.end())) >= 0]
@@ -228,6 +235,10 @@ def read_duration(text: str) -> float | None:
         first = re.split(r"\s*(?:-|to|or)\s*", written)[-1] if written[0].isdigit() else written
         number = _VAGUE.get(first) or _number(first)
         days = number * _DAYS[match["u"][0].lower()]
-        if 0 < days <= MAX_AGE_DAYS:
+        if not 0 < days <= MAX_AGE_DAYS:
+            continue
+        if _PAST.search(match["how"] or "") and not _BEGAN.search(before):
+            once = days if once is None else once
+        else:
             return days
-    return None
+    return once

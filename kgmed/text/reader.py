@@ -17,6 +17,7 @@ from kgmed.text.context import Assertion, Context, Section, sections
 from kgmed.text.lexicon import lexicon_of
 from kgmed.text.match import DictionaryTagger, Mention
 from kgmed.text.person import Onset, read_duration, read_onsets, read_person
+from kgmed.text.signs import read_signs
 from kgmed.text.values import read_values
 from kgmed.text.words import read_list
 
@@ -136,6 +137,7 @@ class TextReader:
         mentions = list(self.tagger(text))
         if self._lexicon is not None:
             mentions += combined(text, self._lexicon, mentions, self._implies, self.graph.name)
+            mentions += read_signs(text, self._lexicon)
         for mention in self._told(mentions):
             kind = parts[bisect.bisect_right(starts, mention.start) - 1].kind
             if kind in _NO_FINDINGS and mention.term not in self._exposures:
