@@ -119,7 +119,7 @@ def build_graph(
                 if table["format"] == "doid":
                     part = _read_doid(table, path, ontology)
                 else:
-                    part = _read_ddxplus(table, path, library)
+                    part = _read_ddxplus(table, path, library, ontology)
             report(f"{table['id']}: {len(part.terms):,} terms, {len(part.edges):,} edges")
             ontology.add(part)
     return KnowledgeGraph.compile(name_courses(ontology))
@@ -172,15 +172,14 @@ def _text(path: Path) -> str:
     return (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8")
 
 
-def _read_ddxplus(table: dict[str, Any], path: Path, library: Library | None) -> Ontology:
+def _read_ddxplus(table: dict[str, Any], path: Path, library: Library | None, known: Ontology) -> Ontology:
     """The rows of DDXPlus in the table of conditional probabilities; other rows are not read."""
     if library is None:
         raise ConfigError("the source of format curated must stand before it", key=table["id"])
     rows = csv.DictReader(_text(path).splitlines())
     source = _source(table)
-    return compile_ddxplus(
-        library, ontologies_folder() / "common", (r for r in rows if r["source"] == "ddxplus"), source
-    )
+    rows_of_ddxplus = (row for row in rows if row["source"] == "ddxplus")
+    return compile_ddxplus(library, ontologies_folder() / "common", rows_of_ddxplus, source, known.edges)
 
 
 def _source(table: dict[str, Any]) -> Source:

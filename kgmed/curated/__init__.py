@@ -2,7 +2,7 @@
 
 from kgmed.curated.card import Card, Item, read_cards
 from kgmed.curated.compile import compile_curated
-from kgmed.curated.ddxplus import compile_ddxplus
+from kgmed.curated.ddxplus import compile_ddxplus, simulated_table
 from kgmed.curated.library import Library
 from kgmed.curated.lint import Lint, lint
 from kgmed.curated.names import Names
@@ -22,4 +22,5 @@ __all__ = [
     "read_cards",
     "read_list",
     "read_vocabulary",
+    "simulated_table",
 ]

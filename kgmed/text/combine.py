@@ -183,17 +183,22 @@ def _of_sentence(
             rest = [roots[i] for i in window]
             if _WEAK.issuperset(rest):
                 continue
+            alone = []
+            told = False
             for lead in _verbs()[roots[at]]:
                 # A name may speak of what leads and of nothing else: "relieved by rest".
-                alone = _name(lexicon, [lead, *rest]) if lead else None
-                if alone is not None and window[0] - at <= _ALONE and _spelt(words, window, alone):
-                    yield mention(alone, [at, *window])
+                name = _name(lexicon, [lead, *rest]) if lead else None
+                if name is not None and window[0] - at <= _ALONE and _spelt(words, window, name):
+                    alone.append(mention(name, [at, *window]))
                 for head, alternatives in symptoms:
                     for own in alternatives:
                         name = _name(lexicon, [*own, *filter(None, [lead]), *rest])
                         wanted = _PAIN if lead == _SPREAD and own == _PAIN_ROOTS else head.term
                         if name is not None and narrower(name.term, wanted):
+                            told = True
                             yield mention(name, [at, *window])
+            if not told:  # what is said of a symptom is not said a second time of none
+                yield from alone
 
 
 def _spelt(words: Words, window: Sequence[int], name: Name) -> bool:

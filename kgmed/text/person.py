@@ -198,7 +198,7 @@ _ELSEWHERE = re.compile(
     r"\b(?:smok\w*|pack\w*|cigarettes?|alcohol|drink\w*|diagnosed|surgery|operat\w+|\w+ectomy|married"
     r"|work(?:s|ed|ing)?|employed|retired|pregnan\w+|gestation|diabet\w+|hypertens\w+|medications?"
     r"|tak(?:es|ing)|treated|therapy|controlled|vaccin\w+|period|menstrua\w+|LMP|until|return|follow|every"
-    rf"|each|per|weigh\w*|lost|trip|travel\w*|{_RELATIVES})\b",
+    rf"|each|per|similar\s+episodes?|previous\s+episodes?|weigh\w*|lost|trip|travel\w*|{_RELATIVES})\b",
     re.IGNORECASE,
 )
 _AGED = re.compile(r"[\s-]*(?:old|of[\s-]age)\b", re.IGNORECASE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -34,6 +35,14 @@ _UNCERTAIN = 0.5
 # Roots of what somebody was exposed to, takes, or has in the family.
 _EXPOSURES = (ROOT_OF["exposure"], ROOT_OF["drug"], "HP:0032316")
 _FAMILY_FORMS = ("family history of {}", "mother had {}")
+# "Worse with coughing and sneezing" says what makes it worse, not that the patient coughs.
+_TRIGGERED = re.compile(
+    r"\b(?:exacerbated|worsened|worsens?|worse|aggravated|triggered|precipitated|provoked|increases)"
+    r"\s(?:by|with|on|upon|after|when|while|during)\s"
+    r"(?:(?:[\w-]+\s){0,2}[\w-]+(?:,\s?(?:and\s|or\s)?|\s(?:and|or)\s)){0,4}(?:[\w-]+\s){0,1}$",
+    re.IGNORECASE,
+)
+_TRIGGER_REACH = 90  # characters
 _NO_FINDINGS = frozenset({"medications", "allergies"})
 _SECTION_CONTEXT: dict[str, When] = {"family_history": "family", "past_history": "historical"}
 # Control characters that text has; more than one in a hundred of the others is a binary file.
@@ -140,7 +149,11 @@ class TextReader:
             mentions += read_signs(text, self._lexicon)
         for mention in self._told(mentions):
             kind = parts[bisect.bisect_right(starts, mention.start) - 1].kind
-            if kind in _NO_FINDINGS and mention.term not in self._exposures:
+            exposure = mention.term in self._exposures
+            if kind in _NO_FINDINGS and not exposure:
+                continue
+            before = text[max(0, mention.start - _TRIGGER_REACH) : mention.start]
+            if not exposure and _TRIGGERED.search(before):
                 continue
             said = context.assertion(mention.start, mention.end)
             when = _when(said, kind)
