@@ -184,14 +184,23 @@ def test_sex_and_age_of_onset_count(engine):
 
 
 def test_leaving_a_publication_out_takes_its_annotations_away(engine):
-    disease = engine.graph.resolve("OMIM:154700")
-    references = {r for e in engine.graph.edges(disease, "has_phenotype") for r in e.references}
-    record = Record(findings=tuple(Finding(term=t) for t in MARFAN["present"]))
+    disease = engine.graph.resolve("OMIM:309000")  # Lowe syndrome
+    edges = list(engine.graph.edges(disease, "has_phenotype"))
+    references = {r for e in edges for r in e.references}
+    record = Record(findings=tuple(Finding(term=e.object) for e in edges[:6]))
     whole = engine.rank_of(record, disease)
     nothing = engine.rank_of(record, disease, without_references=references)
     assert whole.rank == 1
     assert nothing.rank == len(engine.index)
     assert nothing.posttest == 0.0
+
+
+def test_a_card_stays_when_publications_are_left_out(engine):
+    disease = engine.graph.resolve("OMIM:154700")
+    references = {r for e in engine.graph.edges(disease, "has_phenotype") for r in e.references}
+    record = Record(findings=tuple(Finding(term=t) for t in MARFAN["present"]))
+    card_alone = engine.rank_of(record, disease, without_references=references)
+    assert card_alone.rank == 1
 
 
 def test_an_empty_record_gives_no_guess(engine):
