@@ -15,7 +15,7 @@ __all__ = ["PLAUSIBLE", "TriageTable"]
 
 IntArray = np.ndarray[Any, np.dtype[Any]]
 
-PLAUSIBLE: dict[TriageLevel, float] = {"emergency": 0.15, "urgent": 0.45, "routine": 0.6}
+PLAUSIBLE: dict[TriageLevel, float] = {"emergency": 0.12, "urgent": 0.45, "routine": 0.6}
 """Posttest probability from which the diseases of a level, together, decide: the more a
 delay costs, the less likely a disease need be. Curated; chosen on the dev vignettes."""
 _OF_FLAG: dict[str, TriageLevel] = {"emergency": "emergency", "urgent": "urgent", "soon": "routine"}
