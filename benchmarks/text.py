@@ -80,7 +80,12 @@ def score_findings(graph: KnowledgeGraph, documents: list[Row], system: System) 
         for entity in document["entities"]:
             terms = {graph.resolve(c) or c for c in entity["concept_ids"]}
             gold.setdefault((entity["start"], entity["end"]), set()).update(terms)
-        found = {(a, b, graph.resolve(term) or term) for a, b, term in system(document["text"])}
+        # The corpora are annotated with HPO; what kgmed's own vocabulary adds is not in them.
+        found = {
+            (a, b, graph.resolve(term) or term)
+            for a, b, term in system(document["text"])
+            if term.startswith("HP:")
+        }
         hits = {(a, b) for a, b, term in found if term in gold.get((a, b), ())}
         given = {term for _, _, term in found}
         wanted = {term for terms in gold.values() for term in terms}
