@@ -125,7 +125,8 @@ def _findings(library: Library, source: str, out: Ontology) -> None:
         if row.id.startswith("KGMED:"):
             kind = "other" if row.kind == "procedure" else "finding"
             out.terms.append(Term(curie=row.id, name=row.name, kind=kind, source=source))  # type: ignore[arg-type]
-            out.edges += [_edge(row.id, "is_a", p, source) for p in library.parent_of(row) if p is not None]
+        # A term of HPO keeps its own parents; what a row names stands beside them, as curated.
+        out.edges += [_edge(row.id, "is_a", p, source) for p in library.parent_of(row) if p is not None]
         for tag, names in (("", row.clinical), ("layperson", row.lay)):
             out.synonyms += [
                 Synonym(term=row.id, text=name, tags=(tag,) if tag else (), source=source) for name in names
