@@ -380,6 +380,12 @@ def compile_default(graph: KnowledgeGraph, folder: Path) -> None:
     """Write a graph with its compiled indexes, so that it opens in a fraction of a second."""
     from kgmed.score.likelihood import INDEX_FILE, LikelihoodIndex
     from kgmed.text import LEXICON_FILE, compile_lexicon
+    from kgmed.text.encoder import default_encoder
+    from kgmed.text.similar import SIMILAR_FILE, compile_similar
 
-    index = LikelihoodIndex.compile(graph)
-    graph.save(folder, extra={INDEX_FILE: index.to_bytes(), LEXICON_FILE: compile_lexicon(graph)})
+    extra = {
+        INDEX_FILE: LikelihoodIndex.compile(graph).to_bytes(),
+        LEXICON_FILE: compile_lexicon(graph),
+        SIMILAR_FILE: compile_similar(graph, default_encoder()),
+    }
+    graph.save(folder, extra=extra)

@@ -138,12 +138,15 @@ class EngineConfig:
         policy: What to do about problems in a record: `default` keeps going and
             reports, `strict` stops at the first error.
         rules: Further rule files or folders.
+        similar: Whether notes are also read for what is told in other words than any name;
+            without, reading takes a fifth of the time.
         likelihood: Constants of the reasoner.
     """
 
     graph: str = ""
     policy: str = "default"
     rules: tuple[str, ...] = ()
+    similar: bool = True
     likelihood: LikelihoodConfig = field(default_factory=LikelihoodConfig)
 
     def __post_init__(self) -> None:

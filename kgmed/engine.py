@@ -128,7 +128,7 @@ class Engine:
         """The reader of free text over this graph."""
         from kgmed.text import TextReader
 
-        return TextReader(self.graph)
+        return TextReader(self.graph, similar=self.config.similar)
 
     def __repr__(self) -> str:
         return f"<Engine over {self.graph!r}, {len(self.rules)} rules>"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from kgmed.errors import GraphFileError
 
-__all__ = ["ontologies_folder"]
+__all__ = ["models_folder", "ontologies_folder"]
 
 
 def ontologies_folder() -> Path:
@@ -15,8 +15,21 @@ def ontologies_folder() -> Path:
     Raises:
         GraphFileError: If neither is there.
     """
+    return _folder("ontologies")
+
+
+def models_folder() -> Path:
+    """The folder `models/` of the networks' weights, likewise.
+
+    Raises:
+        GraphFileError: If it is not there.
+    """
+    return _folder("models")
+
+
+def _folder(name: str) -> Path:
     package = Path(__file__).resolve().parent
-    for folder in (package / "ontologies", package.parent / "ontologies"):
+    for folder in (package / name, package.parent / name):
         if folder.is_dir():
             return folder
-    raise GraphFileError("the ontologies folder is missing from this installation; install kgmed again")
+    raise GraphFileError(f"the folder {name} is missing from this installation; install kgmed again")

@@ -15,10 +15,12 @@ from kgmed.record import Context as When
 from kgmed.record import Finding, Issue, KnownDisease, Measurement, Sex
 from kgmed.text.combine import combined
 from kgmed.text.context import Assertion, Context, Section, sections
+from kgmed.text.encoder import default_encoder
 from kgmed.text.lexicon import lexicon_of
 from kgmed.text.match import DictionaryTagger, Mention
 from kgmed.text.person import Onset, read_duration, read_onsets, read_person
 from kgmed.text.signs import read_signs
+from kgmed.text.similar import NameVectors, name_vectors, similar
 from kgmed.text.values import read_values
 from kgmed.text.words import read_list
 
@@ -82,10 +84,13 @@ class TextReader:
             with it (`compile_lexicon`) is used; without one, or when the word lists have
             changed since, it is compiled now, which takes some seconds for the default graph.
         tagger: Finds the mentions; the dictionary of the graph when None.
+        similar: Whether to find also what is told in other words than any name
+            (`kgmed.text.similar`), beside the dictionary.
     """
 
-    def __init__(self, graph: KnowledgeGraph, *, tagger: Tagger | None = None) -> None:
+    def __init__(self, graph: KnowledgeGraph, *, tagger: Tagger | None = None, similar: bool = True) -> None:
         self.graph = graph
+        self._similar = similar and tagger is None
         self._lexicon = lexicon_of(graph) if tagger is None else None
         if tagger is None:
             assert self._lexicon is not None
@@ -110,6 +115,10 @@ class TextReader:
         """Risk factors by their name: what was is what counts."""
         roots = [curie for curie in _EXPOSURES if curie in self.graph]
         return frozenset().union(*(self.graph.descendants(curie) for curie in roots))
+
+    @cached_property
+    def _names(self) -> NameVectors:
+        return name_vectors(self.graph, default_encoder())
 
     def _of_family(self, text: str, mention: Mention) -> Mention | None:
         """The finding "family history of ..." of what a relative has, if the graph has one."""
@@ -147,6 +156,10 @@ class TextReader:
         if self._lexicon is not None:
             mentions += combined(text, self._lexicon, mentions, self._implies, self.graph.name)
             mentions += read_signs(text, self._lexicon)
+        alike = (
+            similar(text, self._names, default_encoder(), mentions, self._implies) if self._similar else []
+        )
+        mentions += alike
         for mention in self._told(mentions):
             kind = parts[bisect.bisect_right(starts, mention.start) - 1].kind
             exposure = mention.term in self._exposures
@@ -156,6 +169,8 @@ class TextReader:
             if not exposure and _TRIGGERED.search(before):
                 continue
             said = context.assertion(mention.start, mention.end)
+            if said.negated and mention in alike:
+                continue  # what is denied in other words is not known well enough
             when = _when(said, kind)
             if when == "family" and not said.negated:
                 told = self._of_family(text, mention)
