@@ -40,7 +40,10 @@ def test_other_words_arrive(engine: kgmed.Engine, told: str, finding: str) -> No
 
 @pytest.mark.parametrize(
     "told",
-    ["I can't complain about anything, no fever, no pain at all.", "We took the bus home and she cooked soup."],
+    [
+        "I can't complain about anything, no fever, no pain at all.",
+        "We took the bus home and she cooked soup.",
+    ],
 )
 def test_nothing_is_told(engine: kgmed.Engine, told: str) -> None:
     assert not found(engine, told)
