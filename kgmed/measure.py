@@ -19,6 +19,9 @@ from kgmed.resources import ontologies_folder
 
 __all__ = ["Analyte", "Interval", "analyte", "analytes", "canonical", "named", "ucum"]
 
+# Cells a microlitre are written in full: a smaller number without unit is in thousands.
+_IN_FULL = 100
+
 Interval = tuple[float | None, float | None]
 """Lower and upper limit, both included; None where there is none."""
 
@@ -36,6 +39,7 @@ class Analyte:
         unit: Canonical UCUM unit, "" for pure numbers.
         convert: UCUM unit to (factor, offset): canonical = value * factor + offset.
             Holds the canonical unit itself as (1, 0).
+        guess: Units that a number without one may be in, beside the canonical one.
         plausible: Canonical values that a living patient can have.
         reference: Adult interval for both sexes, or None.
         reference_female, reference_male: Adult intervals where the sexes differ, or None.
@@ -48,6 +52,7 @@ class Analyte:
     names: tuple[str, ...]
     unit: str
     convert: Mapping[str, tuple[float, float]]
+    guess: tuple[str, ...]
     plausible: tuple[float, float]
     reference: Interval | None
     reference_female: Interval | None
@@ -77,14 +82,14 @@ class Analyte:
         """What a number can mean: distinct plausible (canonical value, unit it was read in).
 
         `unit` is a UCUM unit, or "" when it was not written; then the canonical unit and
-        the first of the others (the usual one of the other system) are tried, and
+        those of `guess` (the usual one of the other system) are tried, and
         readings that give the same canonical value count once.
         """
         low, high = self.plausible
-        units = [unit] if unit else list(self.convert)[:2]
+        units = [unit] if unit else [self.unit, *self.guess]
         found: dict[float, str] = {}
         for candidate in units:
-            if candidate not in self.convert:
+            if candidate not in self.convert or (not unit and candidate == "/uL" and value < _IN_FULL):
                 continue
             factor, offset = self.convert[candidate]
             converted = round(value * factor + offset, 10)
@@ -117,6 +122,7 @@ def _table() -> tuple[Mapping[str, Analyte], Mapping[str, str]]:
             names=tuple(row["names"]),
             unit=row["unit"],
             convert=MappingProxyType(convert),
+            guess=tuple(row.get("guess", list(convert)[1:2])),
             plausible=(float(row["plausible"][0]), float(row["plausible"][1])),
             reference=_interval(row.get("reference")),
             reference_female=_interval(row.get("reference_female")),
@@ -192,7 +198,8 @@ def _of(measurement: Measurement) -> Iterator[Analyte]:
 def canonical(measurement: Measurement, *, record_id: str = "") -> Measurement | Issue:
     """A measurement with the table's code and name, in its canonical unit.
 
-    A missing unit is filled in only when the number makes sense in one unit alone.
+    A missing unit is filled in only when the number makes sense in one unit alone, or far more so than
+    in any other (`_likely`).
 
     Args:
         measurement: With a LOINC CURIE, or a name that the table knows.
@@ -237,6 +244,8 @@ def canonical(measurement: Measurement, *, record_id: str = "") -> Measurement |
             "Check the number and its unit.",
         )
     if len(readings) > 1:
+        readings = _likely(readings, written=bool(unit))
+    if len(readings) > 1:
         return issue(
             "unit-missing",
             f"The value of {names} has no unit and makes sense in more than one; it is not used.",
@@ -257,6 +266,35 @@ def canonical(measurement: Measurement, *, record_id: str = "") -> Measurement |
         low=converted(measurement.low),
         high=converted(measurement.high),
     )
+
+
+def _likely(readings: list[tuple[Analyte, float, str]], *, written: bool) -> list[tuple[Analyte, float, str]]:
+    """The readings of a number that are about as near to the reference interval as the nearest.
+
+    "Platelets 640" are 640 thousand, not 640, a microlitre. A share is written with its per cent sign: a bare
+    number is a count unless that would be an extreme one.
+    """
+    counts = [reading for reading in readings if reading[0].unit != "%"]
+    if not written and len(counts) == 1 and _far(*counts[0][:2]) <= _EXTREME:
+        return counts
+    far = [_far(found, value) for found, value, _ in readings]
+    if min(far) == 0.0 and any(0.0 < d <= _MAY_BE for d in far):
+        return readings  # normal in one unit, and not in another: "CRP 8"
+    return [reading for reading, d in zip(readings, far, strict=True) if d <= min(far) + _AS_NEAR]
+
+
+# Natural logarithms of how many times a value is off its reference interval: twice, six and twelve times.
+_AS_NEAR, _EXTREME, _MAY_BE = 0.69, 1.75, 2.5
+
+
+def _far(found: Analyte, value: float) -> float:
+    """Logarithm of how many times a value is above or below the reference interval; 0 inside."""
+    low, high = found.reference_for() or (None, None)
+    if value > 0 and low and value < low:
+        return math.log(low / value)
+    if high and value > high:
+        return math.log(value / high)
+    return 0.0
 
 
 def _tidy(number: float) -> float:

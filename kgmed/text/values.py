@@ -42,7 +42,26 @@ _LONGEST_UNIT = 26
 # As short as this, a name is only read in the capitals that chemists and charts use.
 _SHORT = 3
 _CAPITALS = frozenset(
-    {"Na", "Cl", "Ca", "Mg", "Cr", "Hb", "Hgb", "Hct", "Wt", "Ht", "Plt", "Alb", "pH", "Temp"}
+    {
+        "Na",
+        "Cl",
+        "Ca",
+        "Mg",
+        "Cr",
+        "Hb",
+        "Hgb",
+        "Hct",
+        "Wt",
+        "Ht",
+        "Plt",
+        "Alb",
+        "pH",
+        "Temp",
+        "fT4",
+        "fT3",
+        "pO2",
+        "pCO2",
+    }
 )
 
 
@@ -63,11 +82,12 @@ def read_values(text: str, *, record_id: str = "") -> tuple[list[Measurement], l
     found: list[Measurement] = []
     issues: list[Issue] = []
 
-    def take(measurement: Measurement) -> None:
+    def take(measurement: Measurement, sign: str = "") -> None:
         result = canonical(measurement, record_id=record_id)
         if isinstance(result, Issue):
-            issues.append(result)
-        else:
+            if not sign:
+                issues.append(result)
+        elif not _says_nothing(result, sign):
             found.append(result)
 
     taken = 0
@@ -100,11 +120,12 @@ def read_values(text: str, *, record_id: str = "") -> tuple[list[Measurement], l
                 continue
             if len(name) <= _SHORT and not _in_capitals(text[start:end]):
                 continue
-            measurement = _value(text, name, start, end)
-            if measurement is not None:
+            read = _value(text, name, start, end)
+            if read is not None:
+                measurement, sign = read
                 assert measurement.span is not None
                 taken = measurement.span[1]
-                take(measurement)
+                take(measurement, sign)
                 break
     found.sort(key=lambda m: (m.span or (0, 0), m.code))
     return found, issues
@@ -114,13 +135,28 @@ def _in_capitals(word: str) -> bool:
     return word.isupper() or word in _CAPITALS
 
 
-def _value(text: str, name: str, start: int, end: int) -> Measurement | None:
+def _says_nothing(measurement: Measurement, sign: str) -> bool:
+    """Whether a value that is only a bound may lie on either side of a limit: "ESR < 50"."""
+    found = analytes()[measurement.code].reference_for() or (None, None)
+    low = measurement.low if measurement.low is not None else found[0]
+    high = measurement.high if measurement.high is not None else found[1]
+    if sign in ("<", "≤"):
+        return high is None or measurement.value > high
+    if sign in (">", "≥"):
+        return low is None or measurement.value < low
+    return False
+
+
+def _value(text: str, name: str, start: int, end: int) -> tuple[Measurement, str] | None:
+    """The value that follows a name, and the sign before it."""
     between = _BETWEEN.match(text, end)
     assert between is not None
     number = _NUMBER.match(text, between.end())
-    if number is None or number["sign"] in ("<", "≤") or "\n\n" in text[end : number.end()]:
+    if number is None or "\n\n" in text[end : number.end()]:
         return None
     after = number.end()
+    if text[after : after + 1] == "+":  # "glucose 2+" is a dipstick
+        return None
     candidates = named(name)
     unit, past = _unit(text, after, candidates)
     if not unit and _NOT_A_VALUE.match(text, after):
@@ -128,7 +164,7 @@ def _value(text: str, name: str, start: int, end: int) -> Measurement | None:
     limits = _RANGE.match(text, past)
     low, high = (float(limits["low"]), float(limits["high"])) if limits else (None, None)
     span = (start, limits.end() if limits else past)
-    return Measurement(
+    measurement = Measurement(
         name=name,
         value=float(number["number"].replace(",", "")),
         unit=unit,
@@ -137,6 +173,7 @@ def _value(text: str, name: str, start: int, end: int) -> Measurement | None:
         span=span,
         field=f"text[{span[0]}:{span[1]}]",
     )
+    return measurement, number["sign"] or ""
 
 
 def _unit(text: str, start: int, candidates: tuple[Analyte, ...]) -> tuple[str, int]:

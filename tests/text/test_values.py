@@ -73,3 +73,26 @@ def test_doubtful_value_becomes_an_issue(text: str, code: str) -> None:
 )
 def test_not_a_value(text: str) -> None:
     assert read_values(text) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "value"),
+    [
+        ("Haemoglobin 84", "hemoglobin", 8.4),
+        ("plts 640", "platelet count", 640.0),
+        ("Urate 0.61", "uric acid", 10.25),
+        ("bilirubin 58", "total bilirubin", 3.392),
+        ("Eosinophils 2.8", "eosinophil count", 2.8),
+        ("lactate 4.8", "lactate", 4.8),
+        ("fT4 48 pmol/L", "free thyroxine", 3.729),
+        ("TSH <0.01", "thyroid stimulating hormone", 0.01),
+    ],
+)
+def test_the_likely_unit_is_taken(text: str, name: str, value: float) -> None:
+    ((measurement), *_), issues = read_values(text)
+    assert (measurement.name, measurement.value, issues) == (name, pytest.approx(value, rel=1e-3), [])
+
+
+@pytest.mark.parametrize("text", ["urine glucose 2+", "ESR < 50", "CRP 8", "glucose 28"])
+def test_what_may_mean_two_things_is_not_taken(text: str) -> None:
+    assert read_values(text)[0] == []
