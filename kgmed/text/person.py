@@ -210,6 +210,10 @@ _BEGAN = re.compile(
 _NEAR = 45  # characters
 
 
+_YEARS_DAYS = 5 * 365.25
+"""What "for years" stands for."""
+
+
 def read_duration(text: str) -> float | None:
     """Days since the first symptom of this episode, as the first statement of a complaint's duration says.
 
@@ -220,6 +224,7 @@ def read_duration(text: str) -> float | None:
     4.0
     """
     once: float | None = None
+    vague: float | None = None
     for match in sorted((*_EPISODE.finditer(text), *_LATELY.finditer(text)), key=lambda m: m.start()):
         start = max(text.rfind(stop, 0, match.start()) for stop in (". ", "; ", "\n", ", "))
         ends = [e for stop in (". ", "; ", ", ", "\n") if (e := text.find(stop, match.end())) >= 0]
@@ -228,7 +233,10 @@ def read_duration(text: str) -> float | None:
         if _ELSEWHERE.search(f"{before} {after}") or _AGED.match(after):
             continue
         if match.re is _LATELY:
-            return 0.4 if match["h"] else 1.5 if match["d"] else 5 * 365.25
+            if match["y"]:  # "long-standing asthma" is told before "two days of fever" is
+                vague = _YEARS_DAYS
+                continue
+            return 0.4 if match["h"] else 1.5
         if not (match["how"] or match["lead"]):
             continue
         written = match["n"].lower()
@@ -241,4 +249,4 @@ def read_duration(text: str) -> float | None:
             once = days if once is None else once
         else:
             return days
-    return once
+    return once if vague is None else vague

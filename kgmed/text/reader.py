@@ -215,10 +215,15 @@ class TextReader:
             measurements=tuple(values),
             age_days=person.age_days,
             sex=person.sex,
-            duration_days=read_duration(text),
+            duration_days=_lasting(text, person.age_days),
             sections=parts,
             issues=tuple(issues),
         )
+
+
+def _lasting(text: str, age_days: float | None) -> float | None:
+    days = read_duration(text)
+    return days if days is None or age_days is None else min(days, age_days)
 
 
 def _refuse(text: object, record_id: str) -> None:
