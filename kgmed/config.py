@@ -42,6 +42,9 @@ class LikelihoodConfig:
             probability of all diseases together that no card states a prevalence for, by
             setting; high where it is unknown, as a rare disease is what kgmed is often asked for.
         base_weight: Share of the stated base rate of a finding that its background is at least.
+        told_history, told_exam, told_exposure: Probability that a note of many findings tells of a
+            complaint, of a sign, and of an exposure that its patient has. Fitted on dev.
+        told_half: Findings of a note that tells half as much.
         prevalence: Share of the log10 pretest probability that counts in ranking. Less than 1, since
             patients whose diagnosis is asked for are not drawn at random from all who come: the
             obvious has been seen off. Fitted on dev.
@@ -71,6 +74,10 @@ class LikelihoodConfig:
     prevalence: float = 0.5
     tempo_weight: float = 1.0
     base_weight: float = 0.4
+    told_history: float = 0.4
+    told_exam: float = 0.2
+    told_exposure: float = 0.6
+    told_half: float = 5.0
 
     def __post_init__(self) -> None:
         for name in (
@@ -84,10 +91,13 @@ class LikelihoodConfig:
             "rare_clinic",
             "rare_unknown",
             "overlap",
+            "told_history",
+            "told_exam",
+            "told_exposure",
         ):
             if not 0.0 <= getattr(self, name) < 1.0:
                 raise ConfigError("must be in [0, 1)", key=f"likelihood.{name}")
-        for name in ("class_patients", "prior_patients", "onset_patients"):
+        for name in ("class_patients", "prior_patients", "onset_patients", "told_half"):
             if not getattr(self, name) > 0.0:
                 raise ConfigError("must be above 0", key=f"likelihood.{name}")
         for name in (

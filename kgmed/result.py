@@ -40,6 +40,7 @@ Match = Literal[
     "excluded_in_disease",  # the disease is annotated as not having it
     "age",
     "tempo",
+    "left_out",  # what a note says nothing of
     "sex",
     "prevalence",
     "alternatives",  # what the other diseases explain as well

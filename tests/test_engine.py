@@ -159,6 +159,36 @@ def test_the_index_and_the_reasons_give_the_same_numbers(engine):
                 assert evidence.log10_lr == pytest.approx(found, abs=1e-4)
 
 
+NOTE = "A 30-year-old man has had a cough and a fever for two days. He has no chest pain."
+
+
+def test_what_a_note_leaves_out_is_a_line_of_its_own(engine):
+    case = engine.case(engine.read(NOTE))
+    sums = engine.index.left_out(case)
+    assert sums is not None and (sums <= 0.0).all()
+    for disease in ("MONDO:0005812", engine.graph.resolve("OMIM:154700")):  # influenza, Marfan syndrome
+        line = Profile(engine.index, disease).left_out(case)
+        assert line.match == "left_out"
+        assert line.log10_lr == pytest.approx(float(sums[engine.columns[disease]]))
+    influenza = Profile(engine.index, "MONDO:0005812").left_out(case)
+    assert "the note says nothing of" in influenza.note
+    assert not any(name in influenza.note for name in ("Cough", "Fever"))
+
+
+def test_a_record_of_chosen_findings_leaves_nothing_out(engine):
+    case = engine.case(Record(findings=(Finding(term="HP:0012735"), Finding(term="HP:0001945"))))
+    assert engine.index.left_out(case) is None
+
+
+def test_what_is_told_is_not_left_out(engine):
+    # An excluded finding is told of as well as a present one, and with it what lies above.
+    less = engine.index.left_out(engine.case(engine.read("He has a cough and a fever.")))
+    told = engine.case(engine.read("He has a cough and a fever. No headache."))
+    share = engine.index.told_share(told)
+    influenza = engine.columns["MONDO:0005812"]
+    assert engine.index.left_out(told)[influenza] / share > less[influenza] / (2 / 7)
+
+
 def test_a_finding_that_fits_raises_the_disease(engine):
     without = engine.rank_of(Record(findings=(Finding(term="HP:0001083"),)), "OMIM:154700")
     with_it = engine.rank_of(

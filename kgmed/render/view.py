@@ -77,6 +77,7 @@ MATCH_WORDS: dict[Match, str] = {
     "excluded_in_disease": "known to be absent in the disease",
     "age": "age",
     "tempo": "time since the first symptom",
+    "left_out": "what the note leaves out",
     "sex": "sex",
     "prevalence": "prevalence",
     "alternatives": "what other diseases explain as well",
@@ -87,6 +88,7 @@ MATCH_WORDS: dict[Match, str] = {
 _WITHOUT_FINDING: dict[Match, str] = {
     "age": "Age",
     "tempo": "Time since the first symptom",
+    "left_out": "What the note leaves out",
     "sex": "Sex",
     "prevalence": "Prevalence",
     "alternatives": "Other diseases explain the findings as well",

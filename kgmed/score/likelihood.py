@@ -14,6 +14,9 @@ states it or else as the curated diseases imply it. P(q | d) is the highest of
   with (`more_specific`) or that lies above one of its annotations (`related`);
 - P(q): what a disease is not known to cause is as common in it as elsewhere (`none`).
 
+A note that leaves out what a curated disease nearly always has speaks a little against it: of every finding
+of the card that the note says nothing of, 1 - P(told) P(q | d) (`left_out`).
+
 `LikelihoodIndex` holds all frequencies as sparse arrays, so that a case is scored
 against every disease at once; `Profile` works the same numbers out for one
 disease, with the reason for each. A test holds the two against each other.
@@ -29,6 +32,8 @@ from typing import Any
 import numpy as np
 
 from kgmed.config import LikelihoodConfig
+from kgmed.curated.compile import CONSTANTS
+from kgmed.curated.vocabulary import ROOT_OF
 from kgmed.errors import GraphFileError
 from kgmed.graph import HAS_PHENOTYPE, HAS_RISK_FACTOR, IS_A, KnowledgeGraph
 from kgmed.record import Case
@@ -45,6 +50,8 @@ INDEX_FILE = "likelihood.safetensors"
 # Rows of present findings that are kept ready, in entries of 8 bytes: 80 MB.
 _CACHED_ENTRIES = 10_000_000
 MAX_BACKGROUND = 0.9
+# Share of a disease's patients from which on an exposure belongs to its picture.
+_EXPECTED_EXPOSURE = 0.5
 X_LINKED_RECESSIVE = "HP:0001419"
 
 
@@ -109,6 +116,7 @@ class LikelihoodIndex:
         self._cached_entries = 0
         self._excluded_rows: dict[int, tuple[IntArray, FloatArray]] = {}
         self._age_rows: dict[tuple[int, bool], FloatArray] = {}
+        self._below_rows: dict[int, list[int]] = {}
 
     # ------------------------------------------------------------ compiling
 
@@ -187,6 +195,7 @@ class LikelihoodIndex:
             "onset": onset,
             "onset_overall": onset_overall,
             "x_linked": _x_linked(graph, diseases) & ~curated,
+            "told": _told(graph, row_of_node, n_terms, config),
             "closure.pointer": closure_pointer,
             "closure.columns": closure_columns,
         }
@@ -344,7 +353,67 @@ class LikelihoodIndex:
             total[self.x_linked] += ratios[2]
         if (days := case.record.duration_days) is not None:
             total += self.population.tempo[:, tempo_of_days(days)] * self.config.tempo_weight
+        if (untold := self.left_out(case)) is not None:
+            total += untold
         return total
+
+    def left_out(self, case: Case) -> FloatArray | None:
+        """log10 LR of what a note says nothing of, for all diseases; None when no note was read.
+
+        A record whose findings were chosen one by one leaves out whatever nobody asked for.
+        A disease without a card loses what those with one lose on average.
+        """
+        if not any(f.origin == "text" for f in case.findings):
+            return None
+        rows, every = self._expected
+        total = every.copy()
+        for row in self.told_rows(case):
+            columns, values = rows.row(int(row))
+            total[columns] -= values
+        curated = self.population.curated
+        total[~curated] = total[curated].mean() if curated.any() else 0.0
+        share: FloatArray = (total * self.told_share(case)).astype(np.float32)
+        return share
+
+    def expected(self, column: int) -> dict[int, float]:
+        """Finding row -> log10(1 - P(told) P(q | d)) of what is on a disease's card."""
+        rows, _ = self._expected
+        at = np.flatnonzero((rows.columns == column) & (rows.values < 0.0))
+        return dict(zip(self._direct_rows[at].tolist(), rows.values[at].tolist(), strict=True))
+
+    def told_share(self, case: Case) -> float:
+        """How much of what there is a note of so many findings tells, 0..1."""
+        n = len(case.present) + len(case.excluded)
+        return n / (n + self.config.told_half)
+
+    def told_rows(self, case: Case) -> IntArray:
+        """Rows of the findings that a case says something of: with what is above and below them."""
+        told: set[int] = set()
+        for curie in (*case.present, *case.excluded):
+            if (row := self.row(curie)) is not None:
+                told.update(self.ancestors(row).tolist())
+                told.update(self._below(row))
+        return np.asarray(sorted(told), dtype=np.int32)
+
+    def _below(self, row: int) -> list[int]:
+        known = self._below_rows.get(row)
+        if known is None:
+            entries = np.flatnonzero(self._closure.columns == row)
+            known = (np.searchsorted(self._closure.pointer, entries, side="right") - 1).tolist()
+            self._below_rows[row] = known
+        return known
+
+    @cached_property
+    def _expected(self) -> tuple[_Sparse, FloatArray]:
+        """log10(1 - P(told) P(q | d)) of what is on a card, by finding row; and the sum of each disease."""
+        d = self._direct
+        told = self._arrays["told"][self._direct_rows]
+        # An exposure that few of the patients have is no part of the picture.
+        rare = (told == np.float32(self.config.told_exposure)) & (d.values < _EXPECTED_EXPOSURE)
+        told = np.where(rare | ~self.population.curated[d.columns], 0.0, told)
+        values = np.log10(1.0 - told * d.values).astype(np.float32)
+        total = np.bincount(d.columns, values, minlength=len(self)).astype(np.float32)
+        return _Sparse(d.pointer, d.columns, values), total
 
     def row(self, curie: str) -> int | None:
         """Row of a finding, or None when it is no finding of the graph."""
@@ -421,6 +490,23 @@ def _base(graph: KnowledgeGraph, row_of_node: IntArray, n_terms: int) -> np.ndar
     inside = row_of_node[edges.subject[rows]]
     base[inside[inside >= 0]] = edges.frequency[rows][inside >= 0]
     return base
+
+
+def _told(graph: KnowledgeGraph, row_of_node: IntArray, n_terms: int, config: LikelihoodConfig) -> FloatArray:
+    """Probability that a note tells of each finding that its patient has; 0 for results of tests."""
+    out = np.zeros(n_terms, dtype=np.float32)
+    for found_by, share in (("history", config.told_history), ("exam", config.told_exam)):
+        for edge in graph.edges(None, "found_by", CONSTANTS["found by", found_by]):
+            row = row_of_node[graph.node_id(edge.subject)]
+            if row >= 0:
+                out[row] = share
+    roots = {kind: ROOT_OF[kind] for kind in ("exposure", "drug", "course") if ROOT_OF[kind] in graph}
+    for kind, root in roots.items():
+        for curie in graph.descendants(root):
+            row = row_of_node[graph.node_id(curie)]
+            if row >= 0:
+                out[row] = 0.0 if kind == "course" else config.told_exposure
+    return out
 
 
 def _implied(anywhere: _Sparse, population: dict[str, Any], config: LikelihoodConfig) -> np.ndarray[Any, Any]:

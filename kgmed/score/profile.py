@@ -19,6 +19,9 @@ from kgmed.score.population import tempo_of_days
 
 __all__ = ["Profile"]
 
+# Of what a note leaves out so many are named, those that speak most against a disease first.
+_SHOWN = 3
+
 
 class Profile:
     """What is known of one disease: frequencies, and the edges that they rest on.
@@ -214,6 +217,32 @@ class Profile:
             note=f"sought care after {TEMPOS[tempo]}, as {share:.0%} of the patients do",
         )
 
+    def left_out(self, case: Case) -> Evidence | None:
+        """The evidence of what a note says nothing of."""
+        sums = self.index.left_out(case)
+        column = self.index.column_of.get(self.index.graph.node_id(self.disease))
+        if sums is None or column is None or sums[column] == 0.0:
+            return None
+        told = set(self.index.told_rows(case).tolist())
+        weighed = self.index.expected(column)
+        missing = sorted((value, row) for row, value in weighed.items() if row not in told)[:_SHOWN]
+        names = ", ".join(
+            f"{self.index.graph.name(self._curie(row))} ({self.frequency.get(row, 0.0):.0%})"
+            for _, row in missing
+        )
+        edges = [self.edges[row][0] for _, row in missing if row in self.edges]
+        return Evidence(
+            disease=self.disease,
+            match="left_out",
+            p_if_disease=10.0 ** float(sums[column]),
+            p_if_not=1.0,
+            log10_lr=float(sums[column]),
+            path=Path(((edges[0], False),)) if edges else Path(),
+            note=f"the note says nothing of {names}"
+            if names
+            else "as much as diseases with a card on average",
+        )
+
     def evidence(self, case: Case) -> list[Evidence]:
         """All evidence of a case, in the order of its findings."""
         out = [
@@ -221,7 +250,8 @@ class Profile:
             for f in case.findings
             if self.index.row(f.term) is not None
         ]
-        out += [e for e in (self.age(case), self.sex(case), self.tempo(case)) if e is not None]
+        others = (self.age(case), self.sex(case), self.tempo(case), self.left_out(case))
+        out += [e for e in others if e is not None]
         return out
 
     def log10_pretest(self, case: Case) -> float:
