@@ -23,6 +23,7 @@ from collections import Counter
 
 from kgmed.curated.card import AGE_BANDS, FOUND_BY, SETTINGS, TEMPOS, TRIAGE, Card, Item
 from kgmed.curated.library import Library
+from kgmed.curated.vocabulary import TOLD
 from kgmed.ontology import Edge, Mapping, Ontology, Source, Synonym, Term
 
 __all__ = ["CONSTANTS", "ROOTS", "compile_curated", "exposed_share"]
@@ -141,6 +142,13 @@ def _findings(library: Library, source: str, out: Ontology) -> None:
             out.edges.append(
                 _edge(row.id, "has_base", CONSTANTS["setting", "primary"], source, frequency=row.base)
             )
+
+    for told in library.told:
+        if library.findings.find(told.name) == told.id:
+            out.synonyms += [
+                Synonym(term=told.id, text=phrase, scope="related", tags=(TOLD, "layperson"), source=source)
+                for phrase in told.told
+            ]
 
 
 def _disease(library: Library, card: Card, base: dict[str, float], source: str, out: Ontology) -> None:

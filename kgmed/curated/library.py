@@ -8,7 +8,14 @@ from pathlib import Path
 
 from kgmed.curated.card import Card, read_cards
 from kgmed.curated.names import Names, folded
-from kgmed.curated.vocabulary import FindingRow, ListedDisease, read_list, read_vocabulary
+from kgmed.curated.vocabulary import (
+    FindingRow,
+    ListedDisease,
+    ToldRow,
+    read_list,
+    read_told,
+    read_vocabulary,
+)
 from kgmed.ontology import Synonym, Term
 
 __all__ = ["Library"]
@@ -23,12 +30,14 @@ class Library:
     Attributes:
         cards: The disease cards.
         vocabulary: The finding vocabulary.
+        told: Phrases that tell of findings in other words.
         listed: The list of diseases, by folded name.
         findings, diseases: Names to terms, those of other sources included.
     """
 
     cards: list[Card]
     vocabulary: list[FindingRow]
+    told: list[ToldRow]
     listed: dict[str, ListedDisease]
     findings: Names
     diseases: Names
@@ -38,7 +47,7 @@ class Library:
         """Read the folder.
 
         Args:
-            folder: Holds `diseases.tsv`, `findings/` and `diseases/`.
+            folder: Holds `diseases.tsv`, `findings/`, `diseases/` and, if any, `told.tsv`.
             terms, synonyms: What other sources name: HPO's findings, MONDO's diseases.
 
         Raises:
@@ -47,6 +56,7 @@ class Library:
         library = cls(
             cards=read_cards(folder / "diseases"),
             vocabulary=read_vocabulary(folder / "findings"),
+            told=read_told(folder / "told.tsv"),
             listed={folded(d.name): d for d in read_list(folder / "diseases.tsv")},
             findings=Names(),
             diseases=Names(),

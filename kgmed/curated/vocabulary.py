@@ -15,15 +15,19 @@ __all__ = [
     "KINDS",
     "OWN_PREFIX",
     "ROOT_OF",
+    "TOLD",
     "FindingRow",
     "ListedDisease",
+    "ToldRow",
     "number_vocabulary",
     "read_list",
+    "read_told",
     "read_vocabulary",
 ]
 
 FINDING_COLUMNS = ("id", "name", "parents", "kind", "clinical", "lay", "codes", "base")
 DISEASE_COLUMNS = ("chapter", "name", "mondo", "kgmed", "icd10cm", "settings", "reason", "note")
+TOLD_COLUMNS = ("id", "name", "told")
 KINDS = (
     "history",
     "exam",
@@ -38,6 +42,8 @@ KINDS = (
     "procedure",
 )
 """`procedure` is a test itself, such as an electrocardiogram; the others are findings."""
+TOLD = "told"
+"""Tag of a synonym that is no name, but a phrase that tells of the finding in other words."""
 OWN_PREFIX = "KGMED:"
 ROOT_OF = {kind: f"{OWN_PREFIX}{number:07d}" for number, kind in enumerate(KINDS, 1)}
 """Kind to the root of its findings; `findings/roots.tsv` lists them."""
@@ -66,6 +72,17 @@ class FindingRow:
     lay: tuple[str, ...] = ()
     codes: tuple[str, ...] = ()
     base: float | None = None
+    path: str = ""
+    line: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ToldRow:
+    """Phrases in which somebody tells of a finding, in other words than its names."""
+
+    id: str
+    name: str
+    told: tuple[str, ...]
     path: str = ""
     line: int = 0
 
@@ -129,6 +146,21 @@ def read_list(path: Path) -> list[ListedDisease]:
         )
         for _, cells in _table(path, DISEASE_COLUMNS)
     ]
+
+
+def read_told(path: Path) -> list[ToldRow]:
+    """The phrases that tell of findings; none where there is no such file.
+
+    Raises:
+        ParseError: With path and line, for wrong columns or a row without phrases.
+    """
+    rows = []
+    for line, cells in _table(path, TOLD_COLUMNS) if path.is_file() else ():
+        told = _list(cells["told"])
+        if not told:
+            raise ParseError("a row without phrases", path=path.name, line=line)
+        rows.append(ToldRow(id=cells["id"], name=cells["name"], told=told, path=path.name, line=line))
+    return rows
 
 
 def _table(path: Path, columns: tuple[str, ...]) -> list[tuple[int, dict[str, str]]]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from kgmed.curated import Library, compile_curated, lint, read_cards, read_vocabulary
 from kgmed.curated.card import FREQUENCY_CLASSES, parse_cards
 from kgmed.curated.compile import CONSTANTS, exposed_share
-from kgmed.curated.vocabulary import number_vocabulary
+from kgmed.curated.vocabulary import TOLD, number_vocabulary
 from kgmed.errors import ParseError
 from kgmed.ontology import Edge, Ontology, Source, Synonym, Term
 from kgmed.read import validate
@@ -99,6 +99,35 @@ def test_a_card_becomes_sourced_edges(folder: Path) -> None:
     assert edges["confused_with", "KGMED:1000001"]
     assert edges["settled_by", "KGMED:0000103"]
     assert all(e.source == "curated" and e.evidence == "curated" for e in compiled.edges)
+
+
+def test_phrases_that_tell_are_no_names(folder: Path) -> None:
+    told = "id\tname\ttold\nHP:0001945\tFever\tburning up | forehead was roasting\n"
+    (folder / "told.tsv").write_text(told, encoding="utf-8")
+    assert codes(folder) == set()
+    phrases = {s.text: s for s in compile_curated(read(folder), SOURCE).synonyms if TOLD in s.tags}
+    assert set(phrases) == {"burning up", "forehead was roasting"}
+    assert phrases["burning up"].term == "HP:0001945" and phrases["burning up"].scope == "related"
+    assert read(folder).findings.find("burning up") is None
+
+
+@pytest.mark.parametrize(
+    ("row", "code"),
+    [
+        ("HP:0001945\tCough\tburning up", "unknown-told"),
+        ("HP:0001945\tFever\telephant on my chest", "twin"),
+        ("HP:0001945\tFever\tbarks\nHP:0012735\tCough\tBarks", "twin"),
+    ],
+)
+def test_phrases_that_tell_are_linted(folder: Path, row: str, code: str) -> None:
+    (folder / "told.tsv").write_text(f"id\tname\ttold\n{row}\n", encoding="utf-8")
+    assert code in codes(folder)
+
+
+def test_a_row_without_phrases_is_refused(folder: Path) -> None:
+    (folder / "told.tsv").write_text("id\tname\ttold\nHP:0001945\tFever\t\n", encoding="utf-8")
+    with pytest.raises(ParseError, match=r"told\.tsv.*phrases"):
+        read(folder)
 
 
 def test_the_vocabulary_brings_names_hierarchy_and_lay_words(folder: Path) -> None:
