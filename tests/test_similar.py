@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import kgmed
 from kgmed.config import EngineConfig
 from kgmed.ontology import Edge, Ontology, Source, Synonym, Term
 from kgmed.text.encoder import default_encoder
-from kgmed.text.similar import SIMILAR_FILE, compile_similar, name_vectors
+from kgmed.text.similar import SIMILAR_FILE, compile_similar, name_vectors, piece_weights
 
 
 @pytest.fixture(scope="module")
@@ -60,10 +62,24 @@ def test_the_same_text_reads_the_same(engine: kgmed.Engine) -> None:
     assert first == second
 
 
-def test_vectors_have_length_one_and_meaning() -> None:
-    near, other, far = default_encoder().encode(["weak urinary stream", "poor flow of urine", "red eye"])
-    assert np.linalg.norm(near) == pytest.approx(1.0, abs=1e-5)
-    assert near @ other > near @ far
+def test_states_are_of_the_pieces_of_each_text() -> None:
+    texts = ["weak urinary stream", "red eye", "weak urinary stream"]
+    first, other, again = default_encoder().states(texts)
+    states, places = first
+    assert states.shape == (len(places), default_encoder().dimensions)
+    assert texts[0][slice(*places[0])] == "weak"
+    np.testing.assert_allclose(states, again[0], atol=1e-5)
+    assert len(other[1]) == 2
+
+
+@given(st.text(alphabet="aI have headache,. now", max_size=60), st.integers(0, 60), st.integers(0, 60))
+def test_the_weights_of_a_span_lie_in_it(text: str, one: int, other: int) -> None:
+    span = min(one, other), max(one, other)
+    ((_, places),) = default_encoder().states([text])
+    weights = piece_weights(text, places, span)
+    inside = [span[0] <= start < span[1] for start, _ in places]
+    assert weights.sum() == pytest.approx(1.0 if any(inside) else 0.0, abs=1e-5)
+    assert not weights[[not i for i in inside]].any()
 
 
 def test_names_of_a_loaded_ontology_are_compared(engine: kgmed.Engine) -> None:

@@ -20,9 +20,10 @@ from kgmed.resources import models_folder
 __all__ = ["Encoder", "default_encoder"]
 
 FloatArray = np.ndarray[Any, np.dtype[np.float32]]
+Places = list[tuple[int, int]]
 
-# Word pieces of the longest phrase; what stands behind them is cut off.
-_MAX_PIECES = 40
+# Word pieces of the longest text; what stands behind them is cut off.
+_MAX_PIECES = 98
 # Phrases of about one length go through the network together.
 _BATCH = 16
 
@@ -58,21 +59,28 @@ class Encoder:
             str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"]
         )
 
-    def encode(self, phrases: Sequence[str]) -> FloatArray:
-        """Vectors of length 1, shape (n_phrases, dimensions)."""
-        pieces = [encoding.ids for encoding in self._tokenizer.encode_batch(list(phrases))]
-        vectors = np.zeros((len(pieces), self.dimensions), dtype=np.float32)
-        order = sorted(range(len(pieces)), key=lambda i: len(pieces[i]))
+    def states(self, texts: Sequence[str]) -> list[tuple[FloatArray, Places]]:
+        """Word pieces of each text: their states, shape (n_pieces, dimensions), and places in the text.
+
+        Pieces behind the 96th are left out.
+        """
+        encoded = self._tokenizer.encode_batch(list(texts))
+        out: list[tuple[FloatArray, Places] | None] = [None] * len(encoded)
+        order = sorted(range(len(encoded)), key=lambda i: len(encoded[i].ids))
         for start in range(0, len(order), _BATCH):
             batch = order[start : start + _BATCH]
-            width = len(pieces[batch[-1]])
+            width = len(encoded[batch[-1]].ids)
             ids = np.zeros((len(batch), width), dtype=np.int64)
             mask = np.zeros_like(ids)
             for row, i in enumerate(batch):
-                ids[row, : len(pieces[i])] = pieces[i]
-                mask[row, : len(pieces[i])] = 1
-            vectors[batch] = self._network.run(None, {"input_ids": ids, "attention_mask": mask})[0]
-        return vectors
+                ids[row, : len(encoded[i].ids)] = encoded[i].ids
+                mask[row, : len(encoded[i].ids)] = 1
+            states = self._network.run(None, {"input_ids": ids, "attention_mask": mask})[0]
+            for row, i in enumerate(batch):
+                # Without the marks of beginning and end.
+                last = len(encoded[i].ids) - 1
+                out[i] = states[row, 1:last], encoded[i].offsets[1:last]
+        return [found for found in out if found is not None]
 
 
 @cache

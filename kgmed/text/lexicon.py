@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 
-from kgmed.curated.vocabulary import ROOT_OF
+from kgmed.curated.vocabulary import ROOT_OF, TOLD
 from kgmed.errors import GraphFileError
 from kgmed.graph import KnowledgeGraph
 from kgmed.ontology import Term
@@ -101,6 +101,9 @@ def _names(graph: KnowledgeGraph) -> Iterator[tuple[Term, str, int]]:
         yield term, term.name, _LABEL
     for synonym in graph.synonyms():
         found = terms.get(synonym.term)
+        # What tells of a finding in other words is read by likeness, not word for word.
+        if TOLD in synonym.tags:
+            continue
         # A broad synonym of a disease says less than the disease: not a diagnosis.
         if found is not None and not (found.kind == "disease" and synonym.scope != "exact"):
             yield found, synonym.text, _SCOPES[synonym.scope]

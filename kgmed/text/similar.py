@@ -1,10 +1,10 @@
 """Findings that are told in other words than any name: phrases and names compared as vectors.
 
 "My stream has got weak" names no finding of the graph, but its vector is near to that of "weak urinary
-stream". A text is cut into phrases at punctuation and joining words, each phrase is encoded
-(`kgmed.text.encoder`), and the nearest name of a finding is taken where its cosine is high enough and
-nothing speaks against it: another part of the body, an opposite ("sudden", "gradual"), a number, a negation
-or a past that only one of the two has (`ontologies/text/similar.toml`).
+stream". A sentence is encoded (`kgmed.text.encoder`) and cut into phrases at punctuation and joining words;
+the vector of a phrase is the mean of its word pieces, and the nearest name of a finding is taken where its
+cosine is high enough and nothing speaks against it: another part of the body, an opposite ("sudden",
+"gradual"), a number, a negation or a past that only one of the two has (`ontologies/text/similar.toml`).
 
 Names of findings on disease cards, and those of ontologies that a user loads, are compared; the rest of HPO
 is left to the dictionary, whose precision it needs more than this recall.
@@ -12,8 +12,9 @@ is left to the dictionary, whose precision it needs more than this recall.
 
 from __future__ import annotations
 
+import itertools
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -23,13 +24,22 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load, save
 
+from kgmed.curated.vocabulary import TOLD
 from kgmed.graph import KnowledgeGraph
 from kgmed.resources import ontologies_folder
 from kgmed.text.encoder import Encoder
 from kgmed.text.match import Mention
 from kgmed.text.words import read_list
 
-__all__ = ["SIMILAR_FILE", "NameVectors", "compile_similar", "name_vectors", "similar"]
+__all__ = [
+    "SIMILAR_FILE",
+    "NameVectors",
+    "compile_similar",
+    "name_vectors",
+    "names_of",
+    "piece_weights",
+    "similar",
+]
 
 SIMILAR_FILE = "similar.safetensors"
 """Name under which a graph's folder holds the vectors of its names."""
@@ -37,15 +47,19 @@ SIMILAR_FILE = "similar.safetensors"
 FloatArray = np.ndarray[Any, np.dtype[np.float32]]
 
 # Least cosine of a phrase and a name, and of one whose phrase has a single word that says something.
-# Chosen on vignettes written for the purpose and on dev cases: 0.65 to 0.75 differ little.
-_LEAST, _LEAST_OF_ONE_WORD = 0.70, 0.88
+# Chosen on vignettes written for the purpose and on dev cases: 0.60 to 0.66 differ little.
+_LEAST, _LEAST_OF_ONE_WORD = 0.66, 0.84
 # Least cosine where a mention already says the same less exactly: "headache", and not "daily headache".
-_LEAST_NARROWER = 0.85
+_LEAST_NARROWER = 0.80
 # Below this cosine a phrase must share that part of a name's telling words, by their first letters.
-_SURE, _SHARED, _BEGINNING = 0.80, 0.5, 4
+_SURE, _SHARED, _BEGINNING = 0.74, 0.5, 4
 # Names looked at for a phrase, the nearest first, until one has nothing against it.
 _NEAREST = 8
 _FEWEST_WORDS, _MOST_WORDS = 2, 12
+# A stretch of this many words is also looked at through windows of so many words, moved on by so many.
+_LONG, _WINDOWS, _WINDOW_STEP = 6, (4, 7), 2
+# Words that the encoder is given at once.
+_MOST_ENCODED = 50
 # A phrase of more digits than this is a measurement.
 _DIGITS = 0.25
 # Vectors are stored along their strongest directions; a name this near to another of its term adds nothing.
@@ -58,6 +72,7 @@ _CUT = re.compile(
     r",|\b(?:and|but|which|with|that|when|then|while|although|though|or|because|since|so)\b", re.IGNORECASE
 )
 _WORD = re.compile(r"[a-z]+(?:['/-][a-z]+)*")
+_TOKEN = re.compile(r"[A-Za-z0-9'/-]+")
 _NUMBER = re.compile(r"\d+")
 
 
@@ -122,10 +137,59 @@ def _lists() -> _Words:
 
 
 def _bare(phrase: str) -> str:
-    """A phrase without what says nothing: what is encoded."""
+    """A phrase without what says nothing."""
     filler = _lists().filler
     words = (word.strip(" ,.;:'\"()") for word in phrase.lower().split())
     return " ".join(word for word in words if word and word not in filler)
+
+
+def _telling(text: str, pieces: Sequence[tuple[int, int]]) -> FloatArray:
+    """Of each word piece 1, or 0 where it is of a word that says nothing."""
+    filler = _lists().filler
+    starts = [start for start, _ in pieces]
+    out = np.ones(len(pieces), dtype=np.float32)
+    for word in _TOKEN.finditer(text):
+        if word.group().lower() in filler:
+            out[bisect_left(starts, word.start()) : bisect_left(starts, word.end())] = 0.0
+    return out
+
+
+def piece_weights(text: str, pieces: Sequence[tuple[int, int]], span: tuple[int, int]) -> FloatArray:
+    """How much each word piece counts in the vector of a span: they sum to 1.
+
+    Args:
+        text: What was encoded.
+        pieces: Places of the word pieces; those of marks and padding are (0, 0).
+        span: Of the phrase in the text.
+    """
+    rows = [row for row, (start, end) in enumerate(pieces) if end > start]
+    telling = _telling(text, [pieces[row] for row in rows])
+    inside = np.array([span[0] <= pieces[row][0] < span[1] for row in rows], dtype=np.float32)
+    told = inside * telling if (inside * telling).any() else inside
+    out = np.zeros(len(pieces), dtype=np.float32)
+    out[rows] = told / max(float(told.sum()), 1.0)
+    return out
+
+
+def _vectors(
+    encoder: Encoder, texts: Sequence[str], spans: Sequence[Sequence[tuple[int, int]]]
+) -> FloatArray:
+    """Of each span of each text the mean state of its word pieces but those of filler, of length 1."""
+    out = []
+    for text, places, (states, pieces) in zip(texts, spans, encoder.states(texts), strict=True):
+        starts = [start for start, _ in pieces]
+        telling = _telling(text, pieces)
+        zero = np.zeros((1, encoder.dimensions), dtype=np.float32)
+        told = np.concatenate([zero, np.cumsum(states * telling[:, None], axis=0)])
+        every = np.concatenate([zero, np.cumsum(states, axis=0)])
+        for start, end in places:
+            first, last = bisect_left(starts, start), bisect_left(starts, end)
+            out.append(told[last] - told[first] if telling[first:last].any() else every[last] - every[first])
+    return _unit(np.array(out, dtype=np.float32).reshape(-1, encoder.dimensions))
+
+
+def _of_names(encoder: Encoder, names: Sequence[str]) -> FloatArray:
+    return _vectors(encoder, names, [[(0, len(name))] for name in names])
 
 
 def _words(text: str) -> frozenset[str]:
@@ -140,8 +204,8 @@ def _unit(vectors: FloatArray) -> FloatArray:
 # ---------------------------------------------------------------- names
 
 
-def _wanted(graph: KnowledgeGraph) -> Iterator[tuple[str, str]]:
-    """(name, term) of the findings that are compared."""
+def names_of(graph: KnowledgeGraph) -> Iterator[tuple[str, str, bool]]:
+    """(name, term, whether it is a phrase that tells) of the findings that are compared."""
     on_cards = {
         edge.object
         for predicate in ("has_phenotype", "has_risk_factor")
@@ -155,10 +219,15 @@ def _wanted(graph: KnowledgeGraph) -> Iterator[tuple[str, str]]:
     }
     for term in graph.terms("finding"):
         if term.curie in terms:
-            yield term.name, term.curie
+            yield term.name, term.curie, False
     for synonym in graph.synonyms():
-        if synonym.term in terms and synonym.scope in ("exact", "narrow"):
-            yield synonym.text, synonym.term
+        told = TOLD in synonym.tags
+        if synonym.term in terms and (told or synonym.scope in ("exact", "narrow")):
+            yield synonym.text, synonym.term, told
+
+
+def _wanted(graph: KnowledgeGraph) -> Iterator[tuple[str, str]]:
+    return ((name, term) for name, term, _ in names_of(graph))
 
 
 def compile_similar(graph: KnowledgeGraph, encoder: Encoder) -> bytes:
@@ -168,7 +237,7 @@ def compile_similar(graph: KnowledgeGraph, encoder: Encoder) -> bytes:
     analysis about zero) and kept as whole numbers of -127..127 with one factor a name.
     """
     names, terms = _distinct(_wanted(graph))
-    vectors = encoder.encode([_bare(name) for name in names])
+    vectors = _of_names(encoder, names)
     kept = _without_twins(vectors, terms)
     vectors = vectors[kept]
     _, directions = np.linalg.eigh(vectors.T @ vectors)
@@ -204,7 +273,7 @@ def name_vectors(graph: KnowledgeGraph, encoder: Encoder) -> NameVectors:
     covered = set(known.terms)
     old = [i for pair in zip(names, terms, strict=True) if (i := place.get(pair)) is not None]
     new = [i for i, term in enumerate(terms) if term not in covered]
-    vectors = known.to_stored(encoder.encode([_bare(names[i]) for i in new]))
+    vectors = known.to_stored(_of_names(encoder, [names[i] for i in new]))
     return NameVectors(
         names=[known.names[i] for i in old] + [names[i] for i in new],
         terms=[known.terms[i] for i in old] + [terms[i] for i in new],
@@ -265,10 +334,16 @@ def similar(
         Mentions whose score is the cosine.
     """
     taken = sorted((m.start, m.end) for m in mentions)
-    phrases = [(start, end) for start, end in _phrases(text) if _says_more(text, start, end, taken)]
-    if not phrases or not names.names:
+    told = {
+        (first, last): [span for span in _phrases(text, first, last) if _says_more(text, *span, taken)]
+        for first, last in _sentences(text)
+    }
+    told = {window: spans for window, spans in told.items() if spans}
+    if not told or not names.names:
         return []
-    vectors = names.to_stored(encoder.encode([_bare(text[start:end]) for start, end in phrases]))
+    phrases = [span for spans in told.values() for span in spans]
+    within = [[(s - first, e - first) for s, e in spans] for (first, _), spans in told.items()]
+    vectors = names.to_stored(_vectors(encoder, [text[a:b] for a, b in told], within))
     cosines = vectors @ names.vectors.T
     found = []
     for (start, end), row in zip(phrases, cosines, strict=True):
@@ -290,18 +365,32 @@ def similar(
     return out
 
 
-def _phrases(text: str) -> list[tuple[int, int]]:
-    """Spans between punctuation and joining words, and of two neighbours together."""
-    out = set()
+def _sentences(text: str) -> Iterator[tuple[int, int]]:
+    """Spans of sentences; long ones in pieces that the encoder takes."""
     for sentence in _SENTENCE.finditer(text):
         first, last = sentence.span()
-        cuts = [first, *(m.start() for m in _CUT.finditer(text, first, last)), last]
-        spans = [(cuts[i], cuts[j]) for i in range(len(cuts)) for j in (i + 1, i + 2) if j < len(cuts)]
-        for start, end in (*spans, (first, last)):
-            phrase = text[start:end]
-            if _FEWEST_WORDS <= len(phrase.split()) <= _MOST_WORDS:
-                lead = len(phrase) - len(phrase.lstrip(" \t,"))
-                out.add((start + lead, start + len(phrase.rstrip())))
+        words = [m.start() for m in re.finditer(r"\S+", text[first:last])]
+        for i in range(0, len(words), _MOST_ENCODED):
+            end = words[i + _MOST_ENCODED] if i + _MOST_ENCODED < len(words) else last - first
+            yield first + words[i], first + end
+
+
+def _phrases(text: str, first: int, last: int) -> list[tuple[int, int]]:
+    """Spans between commas and joining words, of two neighbours, and of a few words of the longer ones."""
+    out = set()
+    cuts = [first, *(m.start() for m in _CUT.finditer(text, first, last)), last]
+    spans = [(cuts[i], cuts[j]) for i in range(len(cuts)) for j in (i + 1, i + 2) if j < len(cuts)]
+    for start, end in (*spans, (first, last)):
+        phrase = text[start:end]
+        if _FEWEST_WORDS <= len(phrase.split()) <= _MOST_WORDS:
+            lead = len(phrase) - len(phrase.lstrip(" \t,"))
+            out.add((start + lead, start + len(phrase.rstrip())))
+    for start, end in itertools.pairwise(cuts):
+        words = [(m.start(), m.end()) for m in _TOKEN.finditer(text, start, end)]
+        for size in _WINDOWS if len(words) >= _LONG else ():
+            out |= {
+                (words[i][0], words[i + size - 1][1]) for i in range(0, len(words) - size + 1, _WINDOW_STEP)
+            }
     return sorted(span for span in out if span[0] < span[1])
 
 
