@@ -17,7 +17,8 @@ IntArray = np.ndarray[Any, np.dtype[Any]]
 
 PLAUSIBLE: dict[TriageLevel, float] = {"emergency": 0.12, "urgent": 0.45, "routine": 0.6}
 """Posttest probability from which the diseases of a level, together, decide: the more a
-delay costs, the less likely a disease need be. Curated; chosen on the dev vignettes."""
+delay costs, the less likely a disease need be. Curated; chosen on dev vignettes and on others
+written for the purpose."""
 _OF_FLAG: dict[str, TriageLevel] = {"emergency": "emergency", "urgent": "urgent", "soon": "routine"}
 _LEVELS: tuple[TriageLevel, ...] = ("self-care", "routine", "urgent", "emergency")
 
@@ -64,7 +65,12 @@ class TriageTable:
             basis: tuple[str, ...] = ()
             if plausible:
                 best = demanding[np.argsort(-share[demanding], kind="stable")][:3]
-                basis = tuple(diseases[c] for c in best.tolist() if share[c] >= PLAUSIBLE[name] / 3.0)
+                # The first is named however little it has: many small ones may come to this together.
+                basis = tuple(
+                    diseases[c]
+                    for i, c in enumerate(best.tolist())
+                    if i == 0 or share[c] >= PLAUSIBLE[name] / 3.0
+                )
                 names = ", ".join(
                     f"{self._graph.name(d)} ({share[c]:.0%})" for d, c in zip(basis, best, strict=False)
                 )
