@@ -125,7 +125,7 @@ def _lists() -> _Words:
             claims[word].append(frozenset(line.split()))
     return _Words(
         filler=frozenset(table["filler"].split()),
-        generic=frozenset(table["generic"].split()),
+        generic=frozenset(word for key in ("generic", "measured", "setting") for word in table[key].split()),
         opposites={word: frozenset(others) for word, others in opposites.items()},
         claims={word: tuple(lines) for word, lines in claims.items()},
         unable=frozenset(table["unable"].split()),
