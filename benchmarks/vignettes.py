@@ -96,7 +96,10 @@ class GoldNames:
         means, why = self.table.get(_plain(gold), ("", ""))
         if means == NO_DISEASE:
             return NO_DISEASE
-        wanted = [part.strip() for part in means.split("|")] if means else [gold, _plain(gold)]
+        plain = _plain(gold)
+        wanted = [part.strip() for part in means.split("|")] if means else [gold, plain]
+        # "Marfan" is Marfan syndrome, where no disease has the shorter name.
+        wanted += [] if means else [f"{plain} syndrome", f"{plain} disease"]
         concepts: set[str] = set()
         for name in wanted:
             concepts.update(self.names.candidates(name))
