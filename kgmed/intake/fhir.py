@@ -417,9 +417,9 @@ class _Reader:
     # -------------------------------------------------------- codes
 
     def _candidates(self, concept: Any) -> list[str]:
-        """CURIEs of a concept's codings, in order."""
+        """CURIEs of a concept's codings, in order; none where there is no concept."""
         curies = []
-        for coding in concept.coding or ():
+        for coding in (concept.coding if concept is not None else None) or ():
             if not coding.code:
                 continue
             curie = (
@@ -484,7 +484,7 @@ class _Reader:
         public = [curie for curie in curies if is_public(curie)]
         if public:
             return ", ".join(public[:5])
-        return "the code's system" if concept.coding else "a statement without a code"
+        return "the code's system" if concept is not None and concept.coding else "a statement without a code"
 
     def _state(
         self,
