@@ -38,6 +38,60 @@ _NOT_A_VALUE = re.compile(
     r"\s*-?\s*(?:(?:day|week|month|year|hour|minute|hr|yr|wk|time|episode|percentile|sd)s?\b|(?:-|–|to)\s?\d|(?:st|nd|rd|th)\b|/\d)",
     re.IGNORECASE,
 )
+# What a value is of, where the sentence before it says so; that of blood goes without saying.
+_SPECIMEN = re.compile(
+    r"\b(?:(?P<csf>cerebrospinal|CSF|lumbar puncture|spinal tap)|"
+    r"(?P<urine>urinalysis|urine|urinary|dipstick)|"
+    r"(?P<fluid>(?:pleural|synovial|joint|ascitic|peritoneal|pericardial|amniotic) (?:fluid|aspirate)|"
+    r"thoracentesis|paracentesis|arthrocentesis|sweat|stool)|"
+    r"(?P<blood>serum|plasma|blood|venous|arterial|hemoglobin|haemoglobin|platelets?))\b",
+    re.IGNORECASE,
+)
+_FARTHEST_SPECIMEN = 300
+_SENTENCE_END = re.compile(r"[.?!]\s+(?=[A-Z]|pH)|\n\s*\n")
+# Quantities that are measured in more than blood.
+_ALSO_ELSEWHERE = frozenset(
+    {
+        "glucose",
+        "protein",
+        "total protein",
+        "ph",
+        "leukocytes",
+        "leucocytes",
+        "leukocyte count",
+        "leucocyte count",
+        "wbc",
+        "wbcs",
+        "wbc count",
+        "white blood cell count",
+        "white blood cells",
+        "white cell count",
+        "white cells",
+        "cell count",
+        "rbc",
+        "red blood cells",
+        "erythrocytes",
+        "lymphocytes",
+        "lymphocyte count",
+        "neutrophils",
+        "neutrophil count",
+        "eosinophils",
+        "sodium",
+        "potassium",
+        "chloride",
+        "creatinine",
+        "albumin",
+        "amylase",
+        "ldh",
+        "lactate dehydrogenase",
+        "lactate",
+        "osmolality",
+        "cholesterol",
+        "triglycerides",
+        "bilirubin",
+        "calcium",
+    }
+)
 _LONGEST_UNIT = 26
 # As short as this, a name is only read in the capitals that chemists and charts use.
 _SHORT = 3
@@ -74,6 +128,9 @@ def _first_words() -> dict[str, tuple[str, ...]]:
             match = _WORD.match(name)
             if match:
                 out.setdefault(match.group(), set()).add(name)
+            # The sentence may have said what it is of: "CSF shows ..., protein 120 mg/dL".
+            if (bare := name.removeprefix("csf ")) in _ALSO_ELSEWHERE:
+                out.setdefault(bare.split()[0], set()).add(bare)
     return {first: tuple(sorted(names, key=lambda n: (-len(n), n))) for first, names in out.items()}
 
 
@@ -120,7 +177,8 @@ def read_values(text: str, *, record_id: str = "") -> tuple[list[Measurement], l
                 continue
             if len(name) <= _SHORT and not _in_capitals(text[start:end]):
                 continue
-            read = _value(text, name, start, end)
+            quantity = _of_specimen(text, name, start)
+            read = _value(text, quantity, start, end) if quantity else None
             if read is not None:
                 measurement, sign = read
                 assert measurement.span is not None
@@ -129,6 +187,20 @@ def read_values(text: str, *, record_id: str = "") -> tuple[list[Measurement], l
                 break
     found.sort(key=lambda m: (m.span or (0, 0), m.code))
     return found, issues
+
+
+def _of_specimen(text: str, name: str, start: int) -> str | None:
+    """The name of a quantity in the specimen that it is of; None where that is one that is not compared."""
+    if name not in _ALSO_ELSEWHERE:
+        return name
+    first = max(0, start - _FARTHEST_SPECIMEN)
+    for end in _SENTENCE_END.finditer(text, first, start + 2):
+        first = end.end()
+    specimens = list(_SPECIMEN.finditer(text, first, start))
+    if not specimens or specimens[-1]["blood"]:
+        return name if named(name) else None
+    other = f"csf {name}"
+    return other if specimens[-1]["csf"] and named(other) else None
 
 
 def _in_capitals(word: str) -> bool:

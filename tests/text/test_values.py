@@ -96,3 +96,22 @@ def test_the_likely_unit_is_taken(text: str, name: str, value: float) -> None:
 @pytest.mark.parametrize("text", ["urine glucose 2+", "ESR < 50", "CRP 8", "glucose 28"])
 def test_what_may_mean_two_things_is_not_taken(text: str) -> None:
     assert read_values(text)[0] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "codes"),
+    [
+        (
+            "Cerebrospinal fluid shows a glucose concentration of 30 mg/dL. Blood glucose 90 mg/dL.",
+            {"LOINC:2342-4", "LOINC:2345-7"},
+        ),
+        ("CSF: WBC 1200/µL, protein 120 mg/dL. pH 7.2", {"LOINC:806-0", "LOINC:2880-3", "LOINC:11558-4"}),
+        ("Urinalysis shows:\nColor clear\npH 6.7\nGlucose 300 mg/dL", set()),
+        ("Pleural fluid glucose 40 mg/dL, serum glucose 100 mg/dL", {"LOINC:2345-7"}),
+        ("Urine output is low. Glucose 300 mg/dL", {"LOINC:2345-7"}),
+    ],
+)
+def test_a_value_is_of_its_specimen(text: str, codes: set[str]) -> None:
+    measurements, issues = read_values(text)
+    assert not issues
+    assert {m.code for m in measurements} == codes
