@@ -45,6 +45,9 @@ def test_other_words_arrive(engine: kgmed.Engine, told: str, finding: str) -> No
     [
         "I can't complain about anything, no fever, no pain at all.",
         "We took the bus home and she cooked soup.",
+        "His pulse is 89/min, respirations are 16/min, and his blood pressure is",
+        "A 30-year-old man is brought to the physician. Laboratory studies show",
+        "Deep tendon reflexes are normal and the abdomen is soft.",
     ],
 )
 def test_nothing_is_told(engine: kgmed.Engine, told: str) -> None:
