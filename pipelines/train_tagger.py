@@ -82,9 +82,9 @@ def build(settings: TaggerSettings, training: list[LabelledNote]) -> Tagger:
     if settings.method != "full":
         import peft
 
-        kind = peft.AdaLoraConfig if settings.method == "adalora" else peft.LoraConfig
         encoder = peft.inject_adapter_in_model(
-            kind(r=settings.rank, lora_alpha=2 * settings.rank, target_modules=["query", "value"]), encoder
+            peft.LoraConfig(r=settings.rank, lora_alpha=2 * settings.rank, target_modules=["query", "value"]),
+            encoder,
         )
     heads: dict[str, tuple[str, ...]] = {}
     if settings.heads != "scheme":

@@ -33,7 +33,7 @@ class TaggerSettings:
         schedule: `linear`, `cosine`, `cyclical` (cosine with restarts each epoch) or `constant` after that.
         frozen: Lowest layers (and the embeddings, when at least 1) that stay as they are.
         unfreeze_every: Epochs after which one more frozen layer is let go, from the top; 0: never.
-        method: `full`, `lora` or `adalora` (peft).
+        method: `full` or `lora` (peft).
         rank: Of the matrices of `lora`.
         precision: `no`, `fp16` or `bf16`, by accelerate.
         gradient_clip: Greatest norm of a gradient.
@@ -75,7 +75,7 @@ class TaggerSettings:
             "heads": ("corpus", "scheme", "both"),
             "optimizer": ("adamw", "sgd"),
             "schedule": ("linear", "cosine", "cyclical", "constant"),
-            "method": ("full", "lora", "adalora"),
+            "method": ("full", "lora"),
             "precision": ("no", "fp16", "bf16"),
             "metric": ("dev_f1",),
             "track": ("tensorboard", "mlflow", "wandb", "none"),

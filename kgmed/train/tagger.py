@@ -385,11 +385,13 @@ def _layer(name: str, layers: int) -> int:
     return 0 if "embeddings" in name else layers
 
 
-def _freeze(tagger: Tagger, lowest: int) -> None:
+def _freeze(tagger: Tagger, lowest: int, method: str) -> None:
+    """Let learn the heads and, with LoRA, its matrices, else the layers above the frozen ones."""
     layers = tagger.encoder.config.num_hidden_layers
     for name, parameter in tagger.named_parameters():
-        if not name.startswith("heads.") and "lora" not in name:
-            parameter.requires_grad_(lowest == 0 or _layer(name, layers) > lowest)
+        if not name.startswith("heads."):
+            above = lowest == 0 or _layer(name, layers) > lowest
+            parameter.requires_grad_("lora_" in name if method == "lora" else above)
 
 
 def _rate(step: int, steps: int, settings: TaggerSettings) -> float:
@@ -442,7 +444,7 @@ def train(
     per_epoch = max(1, math.ceil(len(training) / settings.batch))
     steps = per_epoch * settings.epochs
     frozen = settings.frozen
-    _freeze(tagger, frozen)
+    _freeze(tagger, frozen, settings.method)
     optimizer = _optimizer(tagger, settings)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, steps, settings))
     tagger, optimizer = accelerator.prepare(tagger, optimizer)
@@ -461,7 +463,7 @@ def train(
     for epoch in range(len(history), settings.epochs):
         if settings.unfreeze_every and frozen and epoch and epoch % settings.unfreeze_every == 0:
             frozen -= 1
-            _freeze(plain, frozen)
+            _freeze(plain, frozen, settings.method)
         drawn = _draw(training, settings, epoch)
         tagger.train()
         losses = []
