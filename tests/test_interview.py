@@ -74,6 +74,22 @@ def test_triage_follows_danger(engine: Engine) -> None:
     assert mild is not None and mild.level in ("self-care", "routine")
 
 
+@pytest.mark.parametrize(
+    ("told", "least"),
+    [
+        # Many diseases, none likely, most of them without a word on urgency: not a case for self-care.
+        ("A 34-year-old man with AIDS has had worse sight and black spots in his right eye for 2 days.", 1),
+        ("An 80-year-old man had a syncope when he got up at night.", 2),
+        ("A 6-year-old girl in respiratory distress.", 3),
+    ],
+)
+def test_what_is_unclear_or_flagged_is_not_sent_home(engine: Engine, told: str, least: int) -> None:
+    triage = engine.diagnose(told).triage
+    assert triage is not None
+    assert ["self-care", "routine", "urgent", "emergency"].index(triage.level) >= least
+    assert triage.reason
+
+
 def test_questions_are_ordered_by_gain_for_their_cost(engine: Engine) -> None:
     questions = engine.ask("A 30-year-old man with chest pain.", 10)
     worth = [q.information_gain / q.cost for q in questions]

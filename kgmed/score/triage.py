@@ -58,7 +58,7 @@ class TriageTable:
             together = float(share[demanding].sum())
             plausible = together >= PLAUSIBLE[name]
             # What no card speaks of is nobody's self-care.
-            unknown = level == 1 and float(share[self.levels < 0].sum()) >= PLAUSIBLE[name]
+            unknown = level == 1 and together + float(share[self.levels < 0].sum()) >= PLAUSIBLE[name]
             if not (raised or plausible or unknown):
                 continue
             reasons = [f"red flag: {flag.name}" for flag in raised]
@@ -76,6 +76,6 @@ class TriageTable:
                 )
                 reasons.append(f"{together:.0%} for diseases that need this: {names}")
             if unknown and not plausible:
-                reasons.append("the likeliest diseases state no urgency")
+                reasons.append("little speaks for diseases that need no care, and some of the likely ones state no urgency")
             return Triage(level=name, reason="; ".join(reasons), diseases=basis, red_flags=raised)
         return Triage(level="self-care", reason="no red flag, and nothing likely that needs more")
