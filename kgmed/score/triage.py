@@ -76,6 +76,6 @@ class TriageTable:
                 )
                 reasons.append(f"{together:.0%} for diseases that need this: {names}")
             if unknown and not plausible:
-                reasons.append("little speaks for diseases that need no care, and some of the likely ones state no urgency")
+                reasons.append("some of the likely diseases state no urgency")
             return Triage(level=name, reason="; ".join(reasons), diseases=basis, red_flags=raised)
         return Triage(level="self-care", reason="no red flag, and nothing likely that needs more")
