@@ -374,7 +374,7 @@ def _optimizer(tagger: Tagger, settings: TaggerSettings) -> torch.optim.Optimize
         )
     if settings.optimizer == "sgd":
         return torch.optim.SGD(groups, momentum=0.9)
-    return torch.optim.AdamW(groups)
+    return torch.optim.AdamW(groups, fused=True)
 
 
 def _layer(name: str, layers: int) -> int:
