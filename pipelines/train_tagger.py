@@ -86,14 +86,15 @@ def build(settings: TaggerSettings, training: list[LabelledNote]) -> Tagger:
             peft.LoraConfig(r=settings.rank, lora_alpha=2 * settings.rank, target_modules=["query", "value"]),
             encoder,
         )
+    labels: dict[str, set[str]] = {}
+    for note in training:
+        labels.setdefault(note.source, set()).update(s.label for s in note.spans)
     heads: dict[str, tuple[str, ...]] = {}
     if settings.heads != "scheme":
-        for source in sorted({n.source for n in training}):
-            labels = {s.label for n in training if n.source == source for s in n.spans}
-            heads[source] = tuple(sorted(labels))
+        heads = {source: tuple(sorted(labels[source])) for source in sorted(labels)}
     if settings.heads != "corpus":
         heads[SCHEME_HEAD] = SCHEME
-    return Tagger(encoder, tokenizer, heads, settings.dropout)
+    return Tagger(encoder, tokenizer, heads, settings.dropout, labels)
 
 
 def main() -> None:

@@ -18,9 +18,10 @@ import math
 import random
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -236,16 +237,26 @@ class Tagger(torch.nn.Module):
         tokenizer: Its tokenizer (fast).
         heads: Labels of each head, by name; `SCHEME_HEAD` is that of the scheme.
         dropout: Before the heads.
+        labels: Of each corpus that `CORPORA` does not list, the labels that it uses: those of the scheme
+            among them are what it annotates.
     """
 
     def __init__(
-        self, encoder: Any, tokenizer: Any, heads: dict[str, tuple[str, ...]], dropout: float
+        self,
+        encoder: Any,
+        tokenizer: Any,
+        heads: dict[str, tuple[str, ...]],
+        dropout: float,
+        labels: Mapping[str, Iterable[str]] = MappingProxyType({}),
     ) -> None:
         super().__init__()
         self.encoder = encoder
         self.tokenizer = tokenizer
         self.tags = {name: bio(labels) for name, labels in heads.items()}
         self.dropout = torch.nn.Dropout(dropout)
+        self._annotated = {source: set(SCHEME) & set(used) for source, used in labels.items()}
+        for source, meant in CORPORA.items():
+            self._annotated[source] = {label for means in meant.values() for label in means}
         size = encoder.config.hidden_size
         self.heads = torch.nn.ModuleDict(
             {name: torch.nn.Linear(size, len(tags)) for name, tags in self.tags.items()}
@@ -320,13 +331,13 @@ class Tagger(torch.nn.Module):
         """Whether each tag of the scheme is possible for each word, shape (n_words, n_tags)."""
         tags = self.tags[SCHEME_HEAD]
         place = {tag: i for i, tag in enumerate(tags)}
-        known = {m for meant in CORPORA.get(window.source, {}).values() for m in meant}
-        if window.source not in CORPORA:
-            known = set(SCHEME)
+        known = self._annotated.get(window.source, set(SCHEME))
         open_ = np.array([tag == "O" or tag[2:] not in known for tag in tags])
         out = np.tile(open_, (len(window.words), 1))
         for row, tag in enumerate(tags_of(window)):
-            if tag != "O" and (meant := meaning(window.source, tag[2:])):
+            if tag != "O" and window.source not in CORPORA and tag[2:] not in SCHEME:
+                out[row] = True  # a label of the user's own may lie over any of the scheme
+            elif tag != "O" and (meant := meaning(window.source, tag[2:])):
                 out[row] = False
                 out[row, [place[f"{tag[0]}-{label}"] for label in meant if f"{tag[0]}-{label}" in place]] = (
                     True

@@ -86,7 +86,7 @@ def test_scores_are_strict() -> None:
     assert scores["B"].f1 == 0.0 and scores["A"].f1 == 1.0
 
 
-def small(heads: dict[str, tuple[str, ...]]) -> Tagger:
+def small(heads: dict[str, tuple[str, ...]], labels: dict[str, set[str]] | None = None) -> Tagger:
     from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
     torch.manual_seed(0)
@@ -102,7 +102,7 @@ def small(heads: dict[str, tuple[str, ...]]) -> Tagger:
         hidden_dropout_prob=0.0,
         attention_probs_dropout_prob=0.0,
     )
-    return Tagger(BertModel(config, add_pooling_layer=False), tokenizer, heads, 0.0)
+    return Tagger(BertModel(config, add_pooling_layer=False), tokenizer, heads, 0.0, labels or {})
 
 
 def test_a_partial_label_leaves_open_what_its_corpus_does_not_annotate() -> None:
@@ -113,6 +113,16 @@ def test_a_partial_label_leaves_open_what_its_corpus_does_not_annotate() -> None
     assert allowed[2] == {"B-Disease", "B-Finding"}
     assert {"O", "B-Drug", "I-Gene"} <= allowed[0]
     assert not {"B-Disease", "I-Disease", "B-Finding", "I-Finding"} & allowed[0]
+
+
+def test_a_corpus_of_ones_own_annotates_what_it_labels() -> None:
+    tagger = small({SCHEME_HEAD: SCHEME}, {"ward": {"Drug", "Ward"}})
+    tags = tagger.tags[SCHEME_HEAD]
+    window = whole("aspirin on ward 3", Span(0, 7, "Drug"), Span(11, 17, "Ward"), source="ward")
+    allowed = [{tags[i] for i in np.flatnonzero(row)} for row in tagger._possible(window)]
+    assert allowed[0] == {"B-Drug"}
+    assert "B-Finding" in allowed[1] and "B-Drug" not in allowed[1]
+    assert allowed[2] == allowed[3] == set(tags)
 
 
 DRUGS = ("aspirin", "heparin", "insulin", "lithium")
