@@ -47,6 +47,7 @@ LAYER = {
     "engine": 6,
     "build": 6,
     "interview": 7,
+    "train": 7,
     "cli": 8,
     "__main__": 9,
 }
