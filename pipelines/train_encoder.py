@@ -109,7 +109,9 @@ class Network:
         )
         places = pieces.pop("offset_mapping").tolist()
         weights = torch.tensor(
-            np.stack([piece_weights(t, p, span) for (t, span), p in zip(phrases, places, strict=True)])
+            np.concatenate(
+                [piece_weights(t, p, [span]) for (t, span), p in zip(phrases, places, strict=True)]
+            )
         )
         states = self.network(**pieces).last_hidden_state
         return torch.nn.functional.normalize((states * weights.unsqueeze(-1)).sum(1), dim=1)

@@ -26,7 +26,7 @@ from kgmed.graph import write_atomically
 from kgmed.train.labels import CORPORA, SCHEME
 from kgmed.train.notes import LabelledNote, read_notes
 from kgmed.train.settings import TaggerSettings
-from kgmed.train.tagger import SCHEME_HEAD, Tagger, Window, train, windows
+from kgmed.train.tagger import SCHEME_HEAD, Tagger, Window, adapted, train, windows
 
 
 def encoder_folder(name: str) -> Path:
@@ -79,13 +79,6 @@ def build(settings: TaggerSettings, training: list[LabelledNote]) -> Tagger:
     )
     if hasattr(encoder, "pooler"):
         encoder.pooler = None
-    if settings.method != "full":
-        import peft
-
-        encoder = peft.inject_adapter_in_model(
-            peft.LoraConfig(r=settings.rank, lora_alpha=2 * settings.rank, target_modules=["query", "value"]),
-            encoder,
-        )
     labels: dict[str, set[str]] = {}
     for note in training:
         labels.setdefault(note.source, set()).update(s.label for s in note.spans)
@@ -94,7 +87,7 @@ def build(settings: TaggerSettings, training: list[LabelledNote]) -> Tagger:
         heads = {source: tuple(sorted(labels[source])) for source in sorted(labels)}
     if settings.heads != "corpus":
         heads[SCHEME_HEAD] = SCHEME
-    return Tagger(encoder, tokenizer, heads, settings.dropout, labels)
+    return Tagger(adapted(encoder, settings), tokenizer, heads, settings.dropout, labels)
 
 
 def main() -> None:
@@ -107,9 +100,8 @@ def main() -> None:
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--test", action="store_true", help="score the test split at the end")
     options = parser.parse_args()
-    for module in ("accelerate",):
-        if importlib.util.find_spec(module) is None:
-            raise SystemExit(f"{module} is missing: pip install 'kgmed[train]'")
+    if importlib.util.find_spec("accelerate") is None:
+        raise SystemExit("accelerate is missing: pip install 'kgmed[train]'")
     try:
         settings = TaggerSettings.load(options.settings)
         torch.manual_seed(settings.seed)

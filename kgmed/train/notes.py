@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,12 +117,18 @@ def _jsonl(path: Path) -> Iterator[LabelledNote]:
         yield _note(path, number, table)
 
 
+def _bytes(path: Path) -> bytes:
+    try:
+        return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (OSError, EOFError, zlib.error) as error:
+        raise ParseError(f"cannot be read ({type(error).__name__})", path=str(path)) from None
+
+
 def _lines(path: Path) -> list[str]:
     try:
-        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        return data.decode("utf-8").split("\n")
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise ParseError(f"cannot be read ({type(error).__name__})", path=str(path)) from None
+        return _bytes(path).decode("utf-8").split("\n")
+    except UnicodeDecodeError:
+        raise ParseError("is not in UTF-8", path=str(path)) from None
 
 
 def _iob(path: Path) -> Iterator[LabelledNote]:
@@ -176,10 +183,10 @@ def _docbin(path: Path) -> Iterator[LabelledNote]:
     import spacy
     from spacy.tokens import DocBin
 
+    data = _bytes(path)
     try:
-        docs = list(DocBin().from_bytes(path.read_bytes()).get_docs(spacy.blank("en").vocab))
-    except Exception as error:
-        # msgpack, zlib and spaCy raise errors of their own for whatever is damaged.
+        docs = list(DocBin().from_bytes(data).get_docs(spacy.blank("en").vocab))
+    except (zlib.error, ValueError, KeyError, IndexError, TypeError) as error:
         raise ParseError(f"is no DocBin ({type(error).__name__})", path=str(path)) from None
     for number, doc in enumerate(docs, start=1):
         entities = [{"start": e.start_char, "end": e.end_char, "label": e.label_} for e in doc.ents]

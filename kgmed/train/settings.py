@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from kgmed.config import read_toml, settings_of
 from kgmed.errors import ConfigError
 
 __all__ = ["TaggerSettings"]
@@ -37,8 +35,7 @@ class TaggerSettings:
         rank: Of the matrices of `lora`.
         precision: `no`, `fp16` or `bf16`, by accelerate.
         gradient_clip: Greatest norm of a gradient.
-        metric: What early stopping and the choice of the best weights go by: `dev_f1`.
-        patience: Epochs without a better metric after which training stops; 0 for never.
+        patience: Epochs without a better mean F1 of the dev corpora after which training stops; 0 for never.
         sample: Exponent on the size of a corpus when windows are drawn: 1 takes every window once an
             epoch, less lets small corpora count for more.
         track: `tensorboard`, `mlflow`, `wandb` or `none`.
@@ -65,7 +62,6 @@ class TaggerSettings:
     rank: int = 16
     precision: str = "no"
     gradient_clip: float = 1.0
-    metric: str = "dev_f1"
     patience: int = 3
     sample: float = 1.0
     track: str = "none"
@@ -77,7 +73,6 @@ class TaggerSettings:
             "schedule": ("linear", "cosine", "cyclical", "constant"),
             "method": ("full", "lora"),
             "precision": ("no", "fp16", "bf16"),
-            "metric": ("dev_f1",),
             "track": ("tensorboard", "mlflow", "wandb", "none"),
         }
         for key, allowed in choices.items():
@@ -105,28 +100,5 @@ class TaggerSettings:
         Raises:
             ConfigError: If it is not TOML, or a key is unknown, of the wrong type or out of range.
         """
-        try:
-            table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise ConfigError(f"{path} cannot be read as TOML ({error})") from None
-        return cls.of(table)
-
-    @classmethod
-    def of(cls, table: dict[str, Any]) -> TaggerSettings:
-        """Settings of a table; see `load`."""
-        defaults = {f.name: f.default for f in dataclasses.fields(cls)}
-        values: dict[str, Any] = {}
-        for key, value in table.items():
-            if key not in defaults:
-                raise ConfigError(f"unknown setting; known: {', '.join(defaults)}", key=key)
-            wanted = type(defaults[key])
-            if wanted is tuple and isinstance(value, list) and all(isinstance(v, str) for v in value):
-                value = tuple(value)
-            if wanted is float and type(value) is int:
-                value = float(value)
-            if type(value) is not wanted:
-                raise ConfigError(
-                    f"must be {'a list of strings' if wanted is tuple else wanted.__name__}", key=key
-                )
-            values[key] = value
-        return cls(**values)
+        settings: TaggerSettings = settings_of(cls, read_toml(path))
+        return settings

@@ -19,7 +19,7 @@ import random
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -27,8 +27,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from kgmed.config import settings_of
 from kgmed.errors import ConfigError, InputError
 from kgmed.graph import write_atomically
+from kgmed.metrics import Agreement, agreement
 from kgmed.train.labels import CORPORA, SCHEME, meaning
 from kgmed.train.notes import LabelledNote, Span
 from kgmed.train.settings import TaggerSettings
@@ -36,10 +38,11 @@ from kgmed.train.settings import TaggerSettings
 __all__ = [
     "SCHEME_HEAD",
     "WORD",
-    "Scores",
     "Tagger",
     "Window",
+    "adapted",
     "bio",
+    "counted",
     "decode",
     "score",
     "spans_of",
@@ -180,53 +183,45 @@ def decode(logits: np.ndarray[Any, Any], tags: Sequence[str]) -> list[int]:
     return path[::-1]
 
 
-@dataclass
-class Scores:
-    """Strict scores: a span is right when start, end and label are.
+def score(wanted: Sequence[Sequence[Span]], found: Sequence[Sequence[Span]]) -> dict[str, Agreement]:
+    """Strict agreement by label, and of all under "": a span is right when start, end and label are.
 
-    Attributes:
-        right, found, wanted: Counts.
+    Micro-averaged over the windows, as the CoNLL evaluation has it.
     """
-
-    right: int = 0
-    found: int = 0
-    wanted: int = 0
-
-    @property
-    def precision(self) -> float:
-        return self.right / self.found if self.found else 0.0
-
-    @property
-    def recall(self) -> float:
-        return self.right / self.wanted if self.wanted else 0.0
-
-    @property
-    def f1(self) -> float:
-        """Harmonic mean of both; 0 when nothing is right."""
-        return 2 * self.right / (self.found + self.wanted) if self.found + self.wanted else 0.0
-
-
-def score(wanted: Sequence[Sequence[Span]], found: Sequence[Sequence[Span]]) -> dict[str, Scores]:
-    """Scores by label, and of all under "": micro-averaged, as the CoNLL evaluation has it."""
-    out: dict[str, Scores] = defaultdict(Scores)
+    none = Agreement(0, 0, 0)
+    out: dict[str, Agreement] = {"": none}
     for gold, ours in zip(wanted, found, strict=True):
         for label in {s.label for s in (*gold, *ours)}:
-            g = {s for s in gold if s.label == label}
-            o = {s for s in ours if s.label == label}
+            met = agreement((s for s in ours if s.label == label), (s for s in gold if s.label == label))
             for key in ("", label):
-                out[key].right += len(g & o)
-                out[key].found += len(o)
-                out[key].wanted += len(g)
-    out.setdefault("", Scores())
-    return dict(out)
+                out[key] = out.get(key, none) + met
+    return out
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Batch:
     ids: torch.Tensor
     mask: torch.Tensor
-    firsts: list[torch.Tensor]  # of each window the row of the first piece of each word that was read
-    windows: list[Window] = field(default_factory=list)
+    firsts: list[
+        torch.Tensor
+    ]  # of each window the row of the first piece of each word; -1 where it was cut off
+    windows: list[Window]
+
+
+def counted(spans: Iterable[Span], source: str, annotated: Iterable[str], *, gold: bool) -> list[Span]:
+    """Spans of a corpus, or of the head of the scheme, as they are compared, without what is not annotated.
+
+    "Disease or Finding" is met by either: all that a label may mean counts as the first of it.
+    """
+    counts_as = {label: label for label in annotated}
+    for means in CORPORA.get(source, {}).values():
+        counts_as.update(dict.fromkeys(means, means[0]))
+    out = []
+    for span in spans:
+        means = meaning(source, span.label) if gold else (span.label,)
+        if means and means[0] in counts_as:
+            out.append(Span(span.start, span.end, counts_as[means[0]]))
+    return out
 
 
 class Tagger(torch.nn.Module):
@@ -254,7 +249,8 @@ class Tagger(torch.nn.Module):
         self.tokenizer = tokenizer
         self.tags = {name: bio(labels) for name, labels in heads.items()}
         self.dropout = torch.nn.Dropout(dropout)
-        self._annotated = {source: set(SCHEME) & set(used) for source, used in labels.items()}
+        self._annotated: defaultdict[str, set[str]] = defaultdict(lambda: set(SCHEME))
+        self._annotated |= {source: set(SCHEME) & set(used) for source, used in labels.items()}
         for source, meant in CORPORA.items():
             self._annotated[source] = {label for means in meant.values() for label in means}
         size = encoder.config.hidden_size
@@ -331,7 +327,7 @@ class Tagger(torch.nn.Module):
         """Whether each tag of the scheme is possible for each word, shape (n_words, n_tags)."""
         tags = self.tags[SCHEME_HEAD]
         place = {tag: i for i, tag in enumerate(tags)}
-        known = self._annotated.get(window.source, set(SCHEME))
+        known = self._annotated[window.source]
         open_ = np.array([tag == "O" or tag[2:] not in known for tag in tags])
         out = np.tile(open_, (len(window.words), 1))
         for row, tag in enumerate(tags_of(window)):
@@ -359,15 +355,30 @@ class Tagger(torch.nn.Module):
                 out[i] = spans_of(tags, of[i].words)
         return out
 
-    def evaluate(self, of: Sequence[Window], most: int) -> dict[str, dict[str, Scores]]:
-        """Strict scores of each corpus by its own head, else by that of the scheme."""
+    def evaluate(self, of: Sequence[Window], most: int) -> dict[str, dict[str, Agreement]]:
+        """Strict scores of each corpus by its own head, else by that of the scheme in what it annotates."""
         out = {}
         for source in sorted({w.source for w in of}):
             mine = [w for w in of if w.source == source]
+            gold = [spans_of(tags_of(w), w.words) for w in mine]
             if source in self.heads:
-                gold = [spans_of(tags_of(w), w.words) for w in mine]
                 out[source] = score(gold, self.predict(mine, source, most))
+                continue
+            told = self.predict(mine, SCHEME_HEAD, most)
+            wanted = [counted(spans, source, self._annotated[source], gold=True) for spans in gold]
+            found = [counted(spans, source, self._annotated[source], gold=False) for spans in told]
+            out[source] = score(wanted, found)
         return out
+
+
+def adapted(encoder: Any, settings: TaggerSettings) -> Any:
+    """The encoder itself, or with the matrices of LoRA beside its queries and values (peft)."""
+    if settings.method == "full":
+        return encoder
+    from peft import LoraConfig, inject_adapter_in_model
+
+    shape = LoraConfig(r=settings.rank, lora_alpha=2 * settings.rank, target_modules=["query", "value"])
+    return inject_adapter_in_model(shape, encoder)
 
 
 def _optimizer(tagger: Tagger, settings: TaggerSettings) -> torch.optim.Optimizer:
@@ -405,19 +416,12 @@ def _freeze(tagger: Tagger, lowest: int, method: str) -> None:
             parameter.requires_grad_("lora_" in name if method == "lora" else above)
 
 
-def _rate(step: int, steps: int, settings: TaggerSettings) -> float:
-    """Factor on the learning rate at a step."""
-    warm = settings.warm_up * steps
-    if step < warm:
-        return (step + 1) / max(warm, 1.0)
-    done = (step - warm) / max(steps - warm, 1.0)
-    if settings.schedule == "linear":
-        return 1.0 - done
-    if settings.schedule == "cosine":
-        return 0.5 * (1.0 + math.cos(math.pi * done))
-    if settings.schedule == "cyclical":
-        return 0.5 * (1.0 + math.cos(math.pi * (done * settings.epochs % 1.0)))
-    return 1.0
+_SCHEDULES = {
+    "linear": "linear",
+    "cosine": "cosine",
+    "cyclical": "cosine_with_restarts",
+    "constant": "constant_with_warmup",
+}
 
 
 def train(
@@ -441,23 +445,30 @@ def train(
         InputError: If there is nothing to train on, or the checkpoint is of other settings.
     """
     from accelerate import Accelerator
+    from transformers import get_scheduler
 
     if not training or not dev:
         raise InputError("training needs windows of both the train and the dev split")
-    trackers = {"tensorboard": ["tensorboard"], "mlflow": ["mlflow"], "wandb": ["wandb"]}.get(
-        settings.track, []
-    )
-    accelerator = Accelerator(
-        mixed_precision=settings.precision, log_with=trackers or None, project_dir=str(folder)
-    )
-    if trackers:
+    tracker = None if settings.track == "none" else settings.track
+    accelerator = Accelerator(mixed_precision=settings.precision, log_with=tracker, project_dir=str(folder))
+    if accelerator.num_processes > 1:
+        raise InputError("training runs in one process, on one device: start it without `accelerate launch`")
+    if tracker is not None:
         accelerator.init_trackers("kgmed")
     per_epoch = max(1, math.ceil(len(training) / settings.batch))
     steps = per_epoch * settings.epochs
     frozen = settings.frozen
     _freeze(tagger, frozen, settings.method)
     optimizer = _optimizer(tagger, settings)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, steps, settings))
+    schedule = get_scheduler(
+        _SCHEDULES[settings.schedule],
+        optimizer,
+        num_warmup_steps=round(settings.warm_up * steps),
+        num_training_steps=steps,
+        scheduler_specific_kwargs={"num_cycles": settings.epochs}
+        if settings.schedule == "cyclical"
+        else None,
+    )
     tagger, optimizer = accelerator.prepare(tagger, optimizer)
     accelerator.register_for_checkpointing(schedule)
     plain: Tagger = accelerator.unwrap_model(tagger)
@@ -467,7 +478,7 @@ def train(
     record = folder / "history.json"
     if resume and record.is_file():
         state = json.loads(record.read_text(encoding="utf-8"))
-        if state["settings"] != _shown(settings):
+        if settings_of(TaggerSettings, state["settings"]) != settings:
             raise InputError(f"{record} is of a run with other settings; start anew without --resume")
         accelerator.load_state(str(checkpoint))
         history, best = state["history"], tuple(state["best"])
@@ -497,20 +508,13 @@ def train(
         if mean > best[0]:
             best = (mean, epoch + 1)
             save(plain, folder)
-        state = {"settings": _shown(settings), "history": history, "best": list(best)}
+        state = {"settings": asdict(settings), "history": history, "best": list(best)}
         write_atomically(record, json.dumps(state, indent=1).encode())
         if settings.patience and epoch + 1 - best[1] >= settings.patience:
             break
     accelerator.end_training()
     load(plain, folder)
     return {"history": history, "best": {"dev_f1": best[0], "epoch": best[1]}}
-
-
-def _shown(settings: TaggerSettings) -> dict[str, Any]:
-    import dataclasses
-
-    shown: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(settings)))
-    return shown
 
 
 def _draw(training: Sequence[Window], settings: TaggerSettings, epoch: int) -> list[Window]:
