@@ -36,6 +36,7 @@ class Analyte:
         kind: `vital` or `laboratory`.
         also: LOINC CURIEs of the same quantity (other specimens, methods or units).
         names: What notes call it, lower case.
+        elsewhere: Whether it is measured in other fluids too, of which its interval does not hold.
         unit: Canonical UCUM unit, "" for pure numbers.
         convert: UCUM unit to (factor, offset): canonical = value * factor + offset.
             Holds the canonical unit itself as (1, 0).
@@ -50,6 +51,7 @@ class Analyte:
     kind: Literal["vital", "laboratory"]
     also: tuple[str, ...]
     names: tuple[str, ...]
+    elsewhere: bool
     unit: str
     convert: Mapping[str, tuple[float, float]]
     guess: tuple[str, ...]
@@ -120,6 +122,7 @@ def _table() -> tuple[Mapping[str, Analyte], Mapping[str, str]]:
             kind=row["kind"],
             also=tuple(row.get("also", ())),
             names=tuple(row["names"]),
+            elsewhere=row.get("elsewhere", False),
             unit=row["unit"],
             convert=MappingProxyType(convert),
             guess=tuple(row.get("guess", list(convert)[1:2])),

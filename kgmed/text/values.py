@@ -49,49 +49,7 @@ _SPECIMEN = re.compile(
 )
 _FARTHEST_SPECIMEN = 300
 _SENTENCE_END = re.compile(r"[.?!]\s+(?=[A-Z]|pH)|\n\s*\n")
-# Quantities that are measured in more than blood.
-_ALSO_ELSEWHERE = frozenset(
-    {
-        "glucose",
-        "protein",
-        "total protein",
-        "ph",
-        "leukocytes",
-        "leucocytes",
-        "leukocyte count",
-        "leucocyte count",
-        "wbc",
-        "wbcs",
-        "wbc count",
-        "white blood cell count",
-        "white blood cells",
-        "white cell count",
-        "white cells",
-        "cell count",
-        "rbc",
-        "red blood cells",
-        "erythrocytes",
-        "lymphocytes",
-        "lymphocyte count",
-        "neutrophils",
-        "neutrophil count",
-        "eosinophils",
-        "sodium",
-        "potassium",
-        "chloride",
-        "creatinine",
-        "albumin",
-        "amylase",
-        "ldh",
-        "lactate dehydrogenase",
-        "lactate",
-        "osmolality",
-        "cholesterol",
-        "triglycerides",
-        "bilirubin",
-        "calcium",
-    }
-)
+_CSF = "csf "
 _LONGEST_UNIT = 26
 # As short as this, a name is only read in the capitals that chemists and charts use.
 _SHORT = 3
@@ -129,7 +87,8 @@ def _first_words() -> dict[str, tuple[str, ...]]:
             if match:
                 out.setdefault(match.group(), set()).add(name)
             # The sentence may have said what it is of: "CSF shows ..., protein 120 mg/dL".
-            if (bare := name.removeprefix("csf ")) in _ALSO_ELSEWHERE:
+            if name.startswith(_CSF):
+                bare = name.removeprefix(_CSF)
                 out.setdefault(bare.split()[0], set()).add(bare)
     return {first: tuple(sorted(names, key=lambda n: (-len(n), n))) for first, names in out.items()}
 
@@ -177,7 +136,7 @@ def read_values(text: str, *, record_id: str = "") -> tuple[list[Measurement], l
                 continue
             if len(name) <= _SHORT and not _in_capitals(text[start:end]):
                 continue
-            quantity = _of_specimen(text, name, start)
+            quantity = _of_specimen(text, name, start, end)
             read = _value(text, quantity, start, end) if quantity else None
             if read is not None:
                 measurement, sign = read
@@ -189,17 +148,19 @@ def read_values(text: str, *, record_id: str = "") -> tuple[list[Measurement], l
     return found, issues
 
 
-def _of_specimen(text: str, name: str, start: int) -> str | None:
+def _of_specimen(text: str, name: str, start: int, end: int) -> str | None:
     """The name of a quantity in the specimen that it is of; None where that is one that is not compared."""
-    if name not in _ALSO_ELSEWHERE:
+    meant = named(name)
+    if meant and not any(analyte.elsewhere for analyte in meant):
         return name
     first = max(0, start - _FARTHEST_SPECIMEN)
-    for end in _SENTENCE_END.finditer(text, first, start + 2):
-        first = end.end()
-    specimens = list(_SPECIMEN.finditer(text, first, start))
+    for stop in _SENTENCE_END.finditer(text, first, start + 2):
+        first = stop.end()
+    # The name may say it itself: "serum glucose".
+    specimens = list(_SPECIMEN.finditer(text, first, end))
     if not specimens or specimens[-1]["blood"]:
-        return name if named(name) else None
-    other = f"csf {name}"
+        return name if meant else None
+    other = _CSF + name
     return other if specimens[-1]["csf"] and named(other) else None
 
 

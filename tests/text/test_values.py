@@ -109,6 +109,7 @@ def test_what_may_mean_two_things_is_not_taken(text: str) -> None:
         ("Urinalysis shows:\nColor clear\npH 6.7\nGlucose 300 mg/dL", set()),
         ("Pleural fluid glucose 40 mg/dL, serum glucose 100 mg/dL", {"LOINC:2345-7"}),
         ("Urine output is low. Glucose 300 mg/dL", {"LOINC:2345-7"}),
+        ("Urine Na 20 mmol/L, serum Na 128 mmol/L", {"LOINC:2951-2"}),
     ],
 )
 def test_a_value_is_of_its_specimen(text: str, codes: set[str]) -> None:
