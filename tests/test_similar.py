@@ -79,7 +79,7 @@ def test_states_are_of_the_pieces_of_each_text() -> None:
 def test_the_weights_of_a_span_lie_in_it(text: str, one: int, other: int) -> None:
     span = min(one, other), max(one, other)
     ((_, places),) = default_encoder().states([text])
-    weights = piece_weights(text, places, span)
+    (weights,) = piece_weights(text, places, [span])
     inside = [span[0] <= start < span[1] for start, _ in places]
     assert weights.sum() == pytest.approx(1.0 if any(inside) else 0.0, abs=1e-5)
     assert not weights[[not i for i in inside]].any()

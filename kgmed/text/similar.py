@@ -47,7 +47,7 @@ SIMILAR_FILE = "similar.safetensors"
 FloatArray = np.ndarray[Any, np.dtype[np.float32]]
 
 # Least cosine of a phrase and a name, and of one whose phrase has a single word that says something.
-# Chosen on vignettes written for the purpose and on dev cases: 0.60 to 0.66 differ little.
+# These constants were chosen on vignettes written for the purpose and on dev cases.
 _LEAST, _LEAST_OF_ONE_WORD = 0.66, 0.84
 # Least cosine where a mention already says the same less exactly: "headache", and not "daily headache".
 _LEAST_NARROWER = 0.80
@@ -154,20 +154,24 @@ def _telling(text: str, pieces: Sequence[tuple[int, int]]) -> FloatArray:
     return out
 
 
-def piece_weights(text: str, pieces: Sequence[tuple[int, int]], span: tuple[int, int]) -> FloatArray:
-    """How much each word piece counts in the vector of a span: they sum to 1.
+def piece_weights(
+    text: str, pieces: Sequence[tuple[int, int]], spans: Sequence[tuple[int, int]]
+) -> FloatArray:
+    """How much each word piece counts in the vector of each span, shape (n_spans, n_pieces); rows sum to 1.
 
     Args:
         text: What was encoded.
         pieces: Places of the word pieces; those of marks and padding are (0, 0).
-        span: Of the phrase in the text.
+        spans: Of phrases in the text. One that holds no piece has a row of 0.
     """
     rows = [row for row, (start, end) in enumerate(pieces) if end > start]
-    telling = _telling(text, [pieces[row] for row in rows])
-    inside = np.array([span[0] <= pieces[row][0] < span[1] for row in rows], dtype=np.float32)
-    told = inside * telling if (inside * telling).any() else inside
-    out = np.zeros(len(pieces), dtype=np.float32)
-    out[rows] = told / max(float(told.sum()), 1.0)
+    starts = np.array([pieces[row][0] for row in rows])
+    first, last = np.array(spans, dtype=np.int64).reshape(-1, 2, 1).transpose(1, 0, 2)
+    inside = ((first <= starts) & (starts < last)).astype(np.float32)
+    told = inside * _telling(text, [pieces[row] for row in rows])
+    counted = np.where(told.any(axis=1, keepdims=True), told, inside)
+    out = np.zeros((len(spans), len(pieces)), dtype=np.float32)
+    out[:, rows] = counted / np.maximum(counted.sum(axis=1, keepdims=True), 1.0)
     return out
 
 
@@ -175,17 +179,11 @@ def _vectors(
     encoder: Encoder, texts: Sequence[str], spans: Sequence[Sequence[tuple[int, int]]]
 ) -> FloatArray:
     """Of each span of each text the mean state of its word pieces but those of filler, of length 1."""
-    out = []
-    for text, places, (states, pieces) in zip(texts, spans, encoder.states(texts), strict=True):
-        starts = [start for start, _ in pieces]
-        telling = _telling(text, pieces)
-        zero = np.zeros((1, encoder.dimensions), dtype=np.float32)
-        told = np.concatenate([zero, np.cumsum(states * telling[:, None], axis=0)])
-        every = np.concatenate([zero, np.cumsum(states, axis=0)])
-        for start, end in places:
-            first, last = bisect_left(starts, start), bisect_left(starts, end)
-            out.append(told[last] - told[first] if telling[first:last].any() else every[last] - every[first])
-    return _unit(np.array(out, dtype=np.float32).reshape(-1, encoder.dimensions))
+    out = [
+        piece_weights(text, pieces, places) @ states
+        for text, places, (states, pieces) in zip(texts, spans, encoder.states(texts), strict=True)
+    ]
+    return _unit(np.concatenate(out) if out else np.zeros((0, encoder.dimensions), dtype=np.float32))
 
 
 def _of_names(encoder: Encoder, names: Sequence[str]) -> FloatArray:
