@@ -53,6 +53,7 @@ def lint(library: Library, files: frozenset[str] = frozenset()) -> list[Lint]:
             found += _card(library, card)
     if not files:
         found += _vocabulary(library)
+        found += _told(library)
         found += _coverage(library)
         found += _twin_diseases(library)
     return found
@@ -195,37 +196,6 @@ def _vocabulary(library: Library) -> Iterator[Lint]:
             yield say("warning", "unused", f"{row.name!r} is in no card")
         if row.kind in ("exposure", "drug") and row.base is None and row.name not in ROOTS:
             yield say("error", "no-base", f"{row.name!r} needs a base: odds become frequencies by it")
-    owners: dict[str, set[str]] = {}
-    for told in library.told:
-        where = f"{told.path}:{told.line}"
-        if library.findings.find(told.name) != told.id:
-            yield Lint(
-                level="error",
-                code="unknown-told",
-                where=where,
-                card="",
-                message=f"{told.name!r} is not {told.id}: give both as the vocabulary has them",
-            )
-        for phrase in told.told:
-            owners.setdefault(folded(phrase), set()).add(told.id)
-            named = library.findings.find(phrase)
-            if named not in (None, told.id):
-                yield Lint(
-                    level="error",
-                    code="twin",
-                    where=where,
-                    card="",
-                    message=f"{phrase!r} tells of {told.id}, and names {named}",
-                )
-    for phrase, found in owners.items():
-        if len(found) > 1:
-            yield Lint(
-                level="error",
-                code="twin",
-                where="told.tsv",
-                card="",
-                message=f"{phrase!r} tells of {' and '.join(sorted(found))}",
-            )
     for name, terms in library.findings.twins():
         if any(term.startswith("KGMED:") for term in terms):
             yield Lint(
@@ -235,6 +205,27 @@ def _vocabulary(library: Library) -> Iterator[Lint]:
                 card="",
                 message=f"{name!r} names {' and '.join(terms)}",
             )
+
+
+def _told(library: Library) -> Iterator[Lint]:
+    def say(code: str, message: str, where: str) -> Lint:
+        return Lint(level="error", code=code, where=where, card="", message=message)
+
+    owners: dict[str, set[str]] = {}
+    for told in library.told:
+        where = f"{told.path}:{told.line}"
+        if library.findings.find(told.name) != told.id:
+            yield say(
+                "unknown-told", f"{told.name!r} is not {told.id}: give both as the vocabulary has them", where
+            )
+        for phrase in told.told:
+            owners.setdefault(folded(phrase), set()).add(told.id)
+            named = library.findings.find(phrase)
+            if named not in (None, told.id):
+                yield say("twin", f"{phrase!r} tells of {told.id}, and names {named}", where)
+    for phrase, found in owners.items():
+        if len(found) > 1:
+            yield say("twin", f"{phrase!r} tells of {' and '.join(sorted(found))}", "told.tsv")
 
 
 def _coverage(library: Library) -> Iterator[Lint]:

@@ -542,7 +542,7 @@ class _Reader:
                 for kind in ("DateTime", "Age", "String")
             )
         )
-        severity = self._candidates(condition.severity) if condition.severity is not None else []
+        severity = self._candidates(condition.severity)
         self._state(
             condition.code,
             where,
@@ -630,7 +630,7 @@ class _Reader:
         value = self.notes.number(
             quantity.value if quantity is not None else item.valueInteger, f"{where}.value"
         )
-        curies = self._candidates(code) if code is not None else []
+        curies = self._candidates(code)
         loinc = next((c for c in curies if c.startswith("LOINC:")), curies[0] if curies else "")
         name = _label(code)
         if value is None:
@@ -692,7 +692,7 @@ class _Reader:
                     concept = medication.code if medication is not None else None
             if concept is None and resource.medicationReference.display:
                 return "", str(resource.medicationReference.display)
-        curies = self._candidates(concept) if concept is not None else []
+        curies = self._candidates(concept)
         name = _label(concept)
         if not (curies or name):
             self.notes.add("no-code", where, "The drug cannot be told; it is left out.", level="error")
@@ -733,7 +733,7 @@ class _Reader:
         self._day(allergy.recordedDate)
         if self._mistaken(verification, where):
             return
-        curies = self._candidates(allergy.code) if allergy.code is not None else []
+        curies = self._candidates(allergy.code)
         name = _label(allergy.code)
         if not (curies or name):
             self.notes.add(

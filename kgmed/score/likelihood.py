@@ -117,6 +117,7 @@ class LikelihoodIndex:
         self._excluded_rows: dict[int, tuple[IntArray, FloatArray]] = {}
         self._age_rows: dict[tuple[int, bool], FloatArray] = {}
         self._below_rows: dict[int, list[int]] = {}
+        self._left_out: tuple[Case, FloatArray] | None = None
 
     # ------------------------------------------------------------ compiling
 
@@ -365,6 +366,9 @@ class LikelihoodIndex:
         """
         if not any(f.origin == "text" for f in case.findings):
             return None
+        # Asked for once to rank and again for each disease that is explained.
+        if self._left_out is not None and self._left_out[0] is case:
+            return self._left_out[1]
         rows, every = self._expected
         total = every.copy()
         for row in self.told_rows(case):
@@ -373,6 +377,7 @@ class LikelihoodIndex:
         curated = self.population.curated
         total[~curated] = total[curated].mean() if curated.any() else 0.0
         share: FloatArray = (total * self.told_share(case)).astype(np.float32)
+        self._left_out = (case, share)
         return share
 
     def expected(self, column: int) -> dict[int, float]:
