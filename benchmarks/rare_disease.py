@@ -412,6 +412,9 @@ def measure_speed(report: Report, engine: Any, cases: Sequence[BenchCase], name:
     explained = timed(lambda record: engine.diagnose(record)[0].explanation, records)
     show("the same, first diagnosis explained", "explained_ms", explained, "")
     show(f"note of {len(NOTE.split())} words, warm", "note_ms", timed(engine.diagnose, [note] * 50), "30 ms")
+    names_alone = kgmed.Engine(engine.graph, config=replace(engine.config, similar=False))
+    names_alone.diagnose(note)
+    show("the same, by names alone", "note_names_ms", timed(names_alone.diagnose, [note] * 50), "")
     for what, metric, (times, peaks) in (
         ("cold start in Python, process start included", "cold", cold_start(cases[0])),
         ("cold start of the command, process start included", "cold_command", cold_command(cases[0])),
